@@ -1,0 +1,80 @@
+"""Errors about shapes, dtypes and masks, in words: what came, what was expected, what to do."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+IMPLEMENTATIONS = ("fused", "reference")
+
+
+def check_divisible(total_name: str, total: int, part_name: str, part: int) -> int:
+    """Return ``total // part``, or say in a `ValueError` that it does not come out even."""
+    if part <= 0 or total % part:
+        raise ValueError(
+            f"{total_name} ({total}) must be divisible by {part_name} ({part}): every head gets an equal share"
+        )
+    return total // part
+
+
+def check_even(name: str, features: int) -> None:
+    """Refuse an odd number of features where they are taken in pairs."""
+    if features % 2:
+        raise ValueError(f"{name} ({features}) must be divisible by 2: positions are pairs of a sine and a cosine")
+
+
+def check_features(x: Tensor, d_model: int, name: str) -> None:
+    """Refuse a tensor whose last dimension is not `d_model`."""
+    if x.size(-1) != d_model:
+        raise ValueError(f"{name} has shape {tuple(x.shape)}: its last dimension must be d_model ({d_model})")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is not one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_length(length: int, max_len: int) -> None:
+    """Refuse a sequence longer than the table of positions, or the buffer, was made for."""
+    if length > max_len:
+        raise ValueError(f"a sequence of {length} tokens does not fit max_len ({max_len}): raise max_len or shorten it")
+
+
+def check_mask_dtype(mask: Tensor) -> None:
+    """Refuse a mask that is not bool: libraries disagree about what a number in a mask means."""
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        got = str(mask.dtype).removeprefix("torch.") if isinstance(mask, Tensor) else type(mask).__name__
+        raise TypeError(
+            f"a mask must be a bool tensor in which True means 'may attend', got {got}; "
+            "for ones and zeros (1 = may attend) pass mask.bool(), "
+            "for a float mask of zeros and -inf pass mask == 0"
+        )
+
+
+def check_attention_inputs(query: Tensor, key: Tensor, value: Tensor | None, mask: Tensor | None) -> None:
+    """Check that queries, keys, values and the mask fit together; see `companion.attention` for the shapes."""
+    if query.size(-1) != key.size(-1):
+        raise ValueError(
+            f"query and key must have the same last dimension d_k, got {query.size(-1)} and {key.size(-1)} "
+            f"(shapes {tuple(query.shape)} and {tuple(key.shape)})"
+        )
+    if value is not None and value.size(-2) != key.size(-2):
+        raise ValueError(
+            f"there must be one value for each key, got {key.size(-2)} keys and {value.size(-2)} values "
+            f"(shapes {tuple(key.shape)} and {tuple(value.shape)})"
+        )
+    if mask is None:
+        return
+    check_mask_dtype(mask)
+    batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+    scores = (*batch, query.size(-2), key.size(-2))
+    try:
+        fits = torch.broadcast_shapes(mask.shape, scores) == scores
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"a mask of shape {tuple(mask.shape)} does not broadcast to the scores' shape {scores}, "
+            "which ends with (query length, key length)"
+        )

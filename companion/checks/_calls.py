@@ -1,0 +1,143 @@
+"""Calling a learner's function so that nothing it does can hurt: a time limit, fresh inputs, no warnings."""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+import re
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _Stop(SystemExit):
+    """Thrown into a thread that ran out of time; a `SystemExit`, because threads end on it in silence."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a call ended: with a value, with an error, or not in time."""
+
+    value: Any = None
+    error: BaseException | None = None
+    timed_out: bool = False
+
+
+def call_with_limit(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], limit: float
+) -> Result:
+    """Call a function in a thread of its own and wait for at most `limit` seconds.
+
+    A thread works in notebooks and on Windows, where signals and forks do not. Python code that runs too long is
+    stopped; a call that never comes back from C stays behind in a daemon thread, which ends with the process.
+    """
+    results: list[Result] = []
+
+    def work() -> None:
+        try:
+            results.append(Result(value=function(*args, **kwargs)))
+        except BaseException as error:  # what a learner raises is for the report, whatever it is
+            results.append(Result(error=error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(limit)
+    if thread.is_alive():
+        if hasattr(ctypes, "pythonapi"):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
+            thread.join(1.0)
+        return Result(timed_out=True)
+    return results[0]
+
+
+def fresh(value: Any, dtype: torch.dtype | None = None) -> Any:
+    """Return a copy of an input that the learner may spoil; floating tensors in `dtype` if one is given."""
+    if not isinstance(value, Tensor):
+        return value
+    copy = value.detach().clone()
+    return copy.to(dtype) if dtype is not None and copy.is_floating_point() else copy
+
+
+def arrange(function: Callable[..., Any], inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Split inputs into positional and keyword arguments: by position, as long as the function allows it."""
+    keyword_only = {
+        parameter.name for parameter in _parameters(function) if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    args = tuple(value for name, value in inputs.items() if name not in keyword_only)
+    return args, {name: value for name, value in inputs.items() if name in keyword_only}
+
+
+def has_default(function: Callable[..., Any], name: str, position: int) -> bool:
+    """Whether the function can be called without its parameter `name`, which stands at `position`."""
+    parameters = _parameters(function)
+    found = [p for p in parameters if p.name == name] or parameters[position : position + 1]
+    return bool(found) and found[0].default is not inspect.Parameter.empty
+
+
+def signature_problem(function: Any, parameters: tuple[str, ...], call: str) -> str:
+    """Say in a sentence why the function cannot be called as the check calls it; empty if it can."""
+    if not callable(function):
+        return f"The check needs the function itself, {call}, and got {type_name(function)}."
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions written in C do not tell
+        return ""
+    args, kwargs = arrange(function, dict.fromkeys(parameters))
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError:
+        taken = ", ".join(signature.parameters)
+        missing = [name for name in parameters if name not in signature.parameters]
+        if len(signature.parameters) == len(parameters) - 1 and parameters[-1] in missing:
+            return f"Your function takes ({taken}): it needs one more parameter, {parameters[-1]}, as in {call}."
+        return f"Your function takes ({taken}); the check calls {call}."
+    return ""
+
+
+def describe(inputs: Mapping[str, Any]) -> str:
+    """Name the inputs with their shapes, for a sentence."""
+    words = []
+    for name, value in inputs.items():
+        if isinstance(value, Tensor):
+            words.append(f"{name} {tuple(value.shape)}")
+        elif not callable(value):
+            words.append(f"{name} {value}")
+    return ", ".join(words)
+
+
+def describe_error(error: BaseException, function: Callable[..., Any]) -> str:
+    """Name an exception, its first line, and the line of the learner's function that it came from."""
+    lines = str(error).strip().splitlines()
+    text = re.sub(r"0x[0-9a-fA-F]+", "0x...", lines[0])[:200] if lines else "no message"
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    where = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if code is not None and frame.f_code is code:
+            where = f" in line {_line(error, code) - code.co_firstlineno + 1} of {code.co_name}"
+    return f"{type(error).__name__}{where}: {text}"
+
+
+def _line(error: BaseException, code: Any) -> int:
+    return [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code is code][-1]
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []
+
+
+def type_name(value: Any) -> str:
+    """Name what a value is, with its article, for a sentence."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    name = type(value).__name__
+    if name == "ndarray":
+        return "a NumPy array"
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

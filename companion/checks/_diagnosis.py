@@ -1,0 +1,112 @@
+"""Naming the bug: the known bug whose outputs are those of the learner, number by number, on every probe.
+
+A name is only given to a match; where nothing matches, the facts must do. Where a known bug gives NaN there is
+nothing to compare (another way of writing it gives another number there), so those places are left out, and a
+bug counts only if enough is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from companion.checks._outputs import Outcome
+from companion.checks._spec import Bug, Check, Probe, as_tensor
+
+_USABLE = 0.1  # share of the numbers that a bug's outputs must leave to compare
+
+
+def diagnose(check: Check, outcomes: Sequence[Outcome]) -> tuple[tuple[Bug, ...], ...]:
+    """Return the ways to explain the outcomes: each is one bug, or two at once. No way: nothing known matches."""
+    singles = tuple((entry,) for entry in check.bank if _explains_one_way(check, entry, outcomes))
+    if singles:
+        return singles
+    pairs = (
+        (one, other) for one, other in combinations(check.bank, 2) if one.part and other.part and one.part != other.part
+    )
+    return tuple(
+        (one, other)
+        for one, other in pairs
+        if _explains(check, check.assemble({one.part: one.wrong, other.part: other.wrong}), outcomes)
+    )
+
+
+def diagnose_edge(check: Check, probe: Probe, outcome: Outcome) -> tuple[Bug, ...]:
+    """Return the bugs that are right on every core probe and explain what happened on this one."""
+    found = []
+    for entry in check.bank:
+        for implementation in check.implementations(entry):
+            output = _run(implementation, probe)
+            if output is None or output.isnan().any() or not _matches(output, outcome, check.expected(probe)):
+                continue
+            if _right_on_core(check, implementation):
+                found.append(entry)
+                break
+    return tuple(found)
+
+
+def off_by(value: Tensor, right: Tensor) -> float:
+    """Return the largest difference as a share of the largest right value; infinite where NaN meets a number."""
+    value, right = value.double(), right.double()
+    if value.numel() == 0:
+        return 0.0
+    return float(_difference(value, right).max()) / _scale(right)
+
+
+def _explains_one_way(check: Check, entry: Bug, outcomes: Sequence[Outcome]) -> bool:
+    return any(_explains(check, implementation, outcomes) for implementation in check.implementations(entry))
+
+
+def _explains(check: Check, implementation: Callable[..., Any], outcomes: Sequence[Outcome]) -> bool:
+    """Whether the implementation does what the learner's does on every probe, and shows a bug in doing so."""
+    shows, usable, total = False, 0, 0
+    for probe, outcome, right in zip(check.core, outcomes, check.expected_on_core, strict=True):
+        output = _run(implementation, probe)
+        if not _matches(output, outcome, right):
+            return False  # most bugs leave here, on the first probe
+        total += right.numel()
+        if output is not None:
+            known = ~output.isnan()
+            usable += int(known.sum())
+            shows = shows or output.shape != right.shape or off_by(output[known], right[known]) > check.tolerance
+    return shows and usable >= _USABLE * total
+
+
+def _matches(output: Tensor | None, outcome: Outcome, right: Tensor) -> bool:
+    if output is None or outcome.value is None:
+        return output is None and outcome.value is None and outcome.kind == "raised"
+    if output.shape != outcome.value.shape:
+        return False
+    known = ~output.isnan()
+    # A learner who computes in float32 is as close as float32 allows.
+    tolerance = 1e-4 if outcome.value.dtype == torch.float32 else 1e-6
+    allowed = tolerance * (output[known].abs().nan_to_num(posinf=0.0) + _scale(right))
+    return bool((_difference(outcome.value[known].double(), output[known]) <= allowed).all())
+
+
+def _right_on_core(check: Check, implementation: Callable[..., Any]) -> bool:
+    for probe, right in zip(check.core, check.expected_on_core, strict=True):
+        output = _run(implementation, probe)
+        if output is None or output.shape != right.shape or off_by(output, right) > check.tolerance:
+            return False
+    return True
+
+
+def _run(implementation: Callable[..., Any], probe: Probe) -> Tensor | None:
+    try:
+        return as_tensor(implementation(**probe.inputs)).double()
+    except Exception:  # a bug may well crash on some shapes; that is part of its signature
+        return None
+
+
+def _difference(one: Tensor, other: Tensor) -> Tensor:
+    # inf and inf are equal, though their difference is NaN; NaN meeting a number is infinitely far off.
+    return torch.where(one == other, 0.0, (one - other).abs().nan_to_num(float("inf"), float("inf")))
+
+
+def _scale(right: Tensor) -> float:
+    return float(right.double().abs().nan_to_num(0.0, 0.0, 0.0).max()) or 1.0 if right.numel() else 1.0

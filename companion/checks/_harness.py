@@ -1,0 +1,205 @@
+"""Judging a learner's function: run it on the probes, compare, and say what was found.
+
+The order is that of a patient reader: can it be called at all, does it come back, are its values right, does it
+hold on edge cases, do its gradients flow. What is found first is said; the rest waits for the next run.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from companion.checks._calls import arrange, call_with_limit, fresh, has_default, signature_problem
+from companion.checks._diagnosis import diagnose, diagnose_edge, off_by
+from companion.checks._gradients import gradient_problem
+from companion.checks._outputs import Outcome, observe, read
+from companion.checks._report import CheckFailed, Report
+from companion.checks._spec import Bug, Check, Evidence, Probe
+from companion.checks._words import compare, name, right_and_wrong, see
+
+Function = Callable[..., Any]
+_GRAVITY = ("raised", "type", "shape", "device", "dtype", "nan", "in place")  # which problem is told, of several
+_GENERAL_HINT = "Compare your code with the definition, one step at a time, on inputs small enough to do by hand."
+_STOPPED_HINTS = {
+    "unwritten": "Replace the line that raises NotImplementedError by your own code, then run the check again.",
+    "timeout": "Print something inside the loop: what should change from one round to the next, and does it?",
+}
+_FLOAT32_ONLY = (
+    "Your function works with float32 inputs only: it makes tensors without saying dtype. "
+    "Take the dtype of the inputs, as in torch.zeros(..., dtype=query.dtype)."
+)
+
+
+def run_check(check: Check, function: Function, raises: bool, time_limit: float) -> Report:
+    """Judge a function; raise `CheckFailed` if it fails, unless told to return the report."""
+    __tracebackhide__ = True
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        # What the learner's code warns of is not the check's business, and a check leaves the caller's random
+        # numbers alone. A fixed seed keeps a report about leftover dropout the same each time.
+        warnings.simplefilter("ignore")
+        torch.default_generator.manual_seed(0)
+        report = _Judge(check, function, time_limit).judge()
+    if raises and not report.passed:
+        raise CheckFailed(report) from None
+    return report
+
+
+class _Judge:
+    """One run of one check."""
+
+    def __init__(self, check: Check, function: Function, limit: float) -> None:
+        self.check = check
+        self.function = function
+        self.limit = limit
+        self.dtype: torch.dtype | None = None  # None: the probes' own float64
+        self.warnings: list[str] = []
+
+    def judge(self) -> Report:
+        problem = signature_problem(self.function, self.check.parameters, self.check.call)
+        if problem:
+            return self.fail(problem)
+        outcomes = self.observe_core()
+        return (
+            self.stopped(outcomes)
+            or self.random(outcomes[0])
+            or self.values(outcomes)
+            or self.without_optional()
+            or self.edges()
+            or self.gradients()
+            or Report(self.check.name, True, warnings=tuple(self.warnings))
+        )
+
+    def observe_core(self) -> list[Outcome]:
+        outcomes = self.observe_until_stopped()
+        raised = [outcome for outcome in outcomes if outcome.kind == "raised"]
+        if any("dtype" in outcome.problem or "scalar type" in outcome.problem for outcome in raised):
+            self.dtype = torch.float32
+            again = self.observe_until_stopped()
+            if not any(outcome.kind == "raised" for outcome in again):
+                self.warnings.append(_FLOAT32_ONLY)
+                return again
+            self.dtype = None
+        elif any(outcome.value is not None and outcome.value.dtype == torch.float32 for outcome in outcomes):
+            self.warnings.append("Your output is float32 for float64 inputs: keep the dtype of the inputs.")
+        return outcomes
+
+    def observe_until_stopped(self) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for probe in self.check.core:
+            outcomes.append(self.observe(probe))
+            if outcomes[-1].kind in ("timeout", "unwritten"):
+                break
+        return outcomes
+
+    def observe(self, probe: Probe) -> Outcome:
+        return observe(self.check, probe, self.function, self.limit, self.dtype)
+
+    # Each step below returns a failing report, or None if it has nothing to say.
+
+    def stopped(self, outcomes: Sequence[Outcome]) -> Report | None:
+        if outcomes[-1].kind in ("timeout", "unwritten"):
+            return self.fail(outcomes[-1].problem, hint=_STOPPED_HINTS[outcomes[-1].kind])
+        return None
+
+    def random(self, first: Outcome) -> Report | None:
+        again = self.observe(self.check.core[0])
+        if first.value is None or again.value is None or not again.value.isfinite().all():
+            return None
+        same_shape = first.value.shape == again.value.shape
+        if same_shape and off_by(again.value, first.value) <= self.check.tolerance:
+            return None
+        return self.fail(
+            "Two calls with the same inputs give different outputs: something random, such as dropout, "
+            "is still active, or something is kept from one call to the next."
+        )
+
+    def values(self, outcomes: Sequence[Outcome]) -> Report | None:
+        expected = self.check.expected_on_core
+        right = [self.is_right(outcome, value) for outcome, value in zip(outcomes, expected, strict=True)]
+        problems = [outcome for outcome in outcomes if outcome.problem]
+        if all(right):
+            return self.fail(problems[0].problem) if problems else None
+        found = diagnose(self.check, outcomes)
+        evidence = self.evidence()
+        if found:
+            # A shape or a crash is part of the bug's signature. A dtype or a spoiled input is a second thing.
+            extra = [outcome.problem for outcome in problems if outcome.kind in ("dtype", "in place")]
+            return self.fail_by_name(found, evidence, extra[:1])
+        where = right_and_wrong(self.check.core, right)
+        if problems:
+            worst = min(problems, key=lambda outcome: _GRAVITY.index(outcome.kind))
+            return self.fail(worst.problem, [*where, *evidence.facts], evidence)
+        return self.fail(compare(outcomes, expected), [*where, *evidence.facts], evidence)
+
+    def without_optional(self) -> Report | None:
+        for probe in self.check.probes:
+            position = self.check.parameters.index(probe.omit) if probe.omit else 0
+            if not probe.omit or not has_default(self.function, probe.omit, position):
+                continue
+            outcome = self.observe(probe)
+            if outcome.problem or not self.is_right(outcome, self.check.expected(probe)):
+                said = outcome.problem or "Your output is not the right one."
+                return self.fail(f"It is right, except when it is called with {probe.name}. {said}")
+        return None
+
+    def edges(self) -> Report | None:
+        for probe in self.check.probes:
+            if not probe.edge_warning:
+                continue
+            outcome = self.observe(probe)
+            if outcome.kind == "nan":
+                self.warnings.append(probe.edge_warning)
+            elif outcome.problem:
+                return self.fail(f"It is right, except on {probe.name}. {outcome.problem}")
+            elif not self.is_right(outcome, self.check.expected(probe)):
+                found = diagnose_edge(self.check, probe, outcome)
+                if found:
+                    return self.fail_by_name(tuple((entry,) for entry in found), Evidence(), [])
+                return self.fail(f"It is right, except on {probe.name}.")
+        return None
+
+    def gradients(self) -> Report | None:
+        for probe in self.check.core:
+            problem = gradient_problem(self.check, self.function, probe, self.limit, self.dtype)
+            if problem:
+                return self.fail(problem)
+        return None
+
+    def is_right(self, outcome: Outcome, value: Tensor) -> bool:
+        if outcome.value is None or outcome.value.shape != value.shape:
+            return False
+        return off_by(outcome.value, value) <= self.check.tolerance
+
+    def evidence(self) -> Evidence:
+        if self.check.look is None:
+            return Evidence()
+
+        def call(**inputs: Any) -> Tensor | None:
+            args, kwargs = arrange(self.function, {name: fresh(x, self.dtype) for name, x in inputs.items()})
+            result = call_with_limit(self.function, args, kwargs, self.limit)
+            if result.error is not None or result.timed_out:
+                return None
+            value = read(self.check.kind, result.value, torch.empty(0), "").value
+            return None if value is None else value.double()
+
+        return self.check.look(call)
+
+    def fail_by_name(self, ways: Sequence[tuple[Bug, ...]], evidence: Evidence, extra: list[str]) -> Report:
+        message, bugs = name(ways)
+        if not bugs:
+            return self.fail(message, evidence.facts, evidence)
+        hints = (" ".join(entry.hint for entry in bugs), see(*(entry.section for entry in bugs)))
+        facts = (*evidence.facts[:2], *extra)
+        names = tuple(entry.name for entry in bugs)
+        return Report(self.check.name, False, message, names, facts, (), hints, tuple(evidence.tables))
+
+    def fail(
+        self, message: str, facts: Sequence[str] = (), evidence: Evidence | None = None, hint: str = _GENERAL_HINT
+    ) -> Report:
+        tables = tuple(evidence.tables) if evidence else ()
+        hints = (hint, see(self.check.section))
+        return Report(self.check.name, False, message, (), tuple(facts)[:5], (), hints, tables)

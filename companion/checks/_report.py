@@ -1,0 +1,123 @@
+"""What a check hands back: a `Report`, and the `CheckFailed` that carries one."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small matrix of the learner's beside the right one.
+
+    Cells are text, already rounded; `wrong` marks the cells that differ.
+    """
+
+    caption: str
+    yours: tuple[tuple[str, ...], ...]
+    right: tuple[tuple[str, ...], ...]
+    wrong: tuple[tuple[bool, ...], ...]
+
+    @classmethod
+    def compare(cls, caption: str, yours: Tensor, right: Tensor, tolerance: float = 1e-3) -> Table:
+        """Draw two matrices of one shape side by side."""
+        yours, right = yours.detach().double(), right.detach().double()
+        # A NaN is close to nothing, so it counts as wrong.
+        wrong = ~torch.isclose(yours, right, rtol=tolerance, atol=tolerance)
+        return cls(caption, _cells(yours), _cells(right), tuple(tuple(map(bool, row)) for row in wrong.tolist()))
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """The result of one check.
+
+    Attributes:
+        check: name of the check.
+        passed: whether the learner's code is right.
+        message: what was found, in a sentence or two.
+        bugs: names of the known bugs that were recognised; empty if it passed or if nothing known matches.
+        facts: what was seen, most telling first.
+        warnings: what is not wrong here but may be elsewhere.
+        hints: the two hints that `hint` gives.
+        tables: evidence for the HTML view.
+    """
+
+    check: str
+    passed: bool
+    message: str = ""
+    bugs: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    hints: tuple[str, str] = ("", "")
+    tables: tuple[Table, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """Name the check and its verdict, the first line of the report."""
+        if self.passed:
+            return f"{self.check}: passed."
+        return f"{self.check}: not yet."
+
+    def hint(self, level: int = 1) -> str:
+        """Say more: 1 is a hint, 2 the section of the book that explains it. Never the solution."""
+        if level not in (1, 2):
+            raise ValueError(f"hint takes 1 (a hint) or 2 (where to read), got {level!r}")
+        if self.passed:
+            return "It passed: there is nothing to hint at."
+        return self.hints[level - 1]
+
+    def score(self, max_points: float = 1.0) -> float:
+        """Return all the points, or none: a check is one question."""
+        return max_points if self.passed else 0 * max_points
+
+    def to_json(self) -> str:
+        """Return the report as JSON text, the same for the same code."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def __repr__(self) -> str:
+        lines = [self.headline, self.message]
+        lines += [f"- {fact}" for fact in self.facts]
+        lines += [f"Warning: {warning}" for warning in self.warnings]
+        if not self.passed:
+            lines.append("For a hint, call .hint(1) on this report; for where to read, .hint(2).")
+        return "\n".join(line for line in lines if line)
+
+    def _repr_html_(self) -> str:
+        from companion.checks._html import render
+
+        return render(self)
+
+
+class CheckFailed(AssertionError):
+    """Raised by a check that did not pass; `.report` says why, and is all that is shown."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self.report = report
+
+    def __str__(self) -> str:
+        return repr(self.report)
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython shows these lines instead of a traceback through our files.
+        return [f"CheckFailed: {self}"]
+
+
+def number(x: float) -> str:
+    """Write a number in few digits, the same on every machine."""
+    if not math.isfinite(x):
+        return str(x)
+    if abs(x) < 1e-6:
+        return "0"
+    if not 0.01 <= abs(x) < 1000 and x != int(x):
+        return f"{x:.1e}"
+    rounded = round(x, 2)
+    return str(int(rounded)) if rounded == int(rounded) else f"{rounded:.2f}"
+
+
+def _cells(matrix: Tensor) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(number(x) for x in row) for row in matrix.tolist())

@@ -1,0 +1,166 @@
+"""What a check is made of: probes to run on, a right answer, and a bank of wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from companion.checks._report import Table
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A wrong implementation that learners write, and what to say about it.
+
+    Attributes:
+        name: a few words joined by underscores, unique in its bank.
+        sentence: what is wrong, and what would be right.
+        hint: a push in the right direction, without the code.
+        section: where the book explains it.
+        wrong: the wrong code. With `part`, only the part that is wrong; the rest of the function is right.
+        part: which part of the function `wrong` stands for; empty for the whole function.
+        also: other ways of writing the same bug, whose numbers differ.
+    """
+
+    name: str
+    sentence: str
+    hint: str
+    section: str
+    wrong: Function
+    part: str = ""
+    also: tuple[Function, ...] = ()
+
+
+def bug(
+    bank: list[Bug], sentence: str, *, hint: str, section: str, part: str = "", also: tuple[Function, ...] = ()
+) -> Callable[[Function], Bug]:
+    """Put the decorated wrong function into a bank, under its own name."""
+
+    def add(wrong: Function) -> Bug:
+        entry = Bug(wrong.__name__, sentence, hint, section, wrong, part, also)
+        bank.append(entry)
+        return entry
+
+    return add
+
+
+def section(chapter: str, heading: str) -> str:
+    """Point to a section of the book, by the chapter's stem and the heading."""
+    return f"chapter {chapter}, section '{heading}'"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One set of inputs.
+
+    Attributes:
+        name: finishes the sentence "wrong on ...".
+        inputs: by parameter name, in order.
+        gradients: the inputs whose gradients are compared.
+        edge_warning: if not empty, an edge case, judged once everything else is right; a result that is not
+            finite then gets this warning instead of a failure.
+        omit: a parameter that is left out of the call; the probe is skipped where it has no default.
+    """
+
+    name: str
+    inputs: Mapping[str, Any]
+    gradients: tuple[str, ...] = ()
+    edge_warning: str = ""
+    omit: str = ""
+
+    @property
+    def core(self) -> bool:
+        """Whether the probe takes part in the diagnosis."""
+        return not self.edge_warning and not self.omit
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a check sees when it looks at a wrong function more closely."""
+
+    facts: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+
+Look = Callable[[Callable[..., Tensor | None]], Evidence]
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """One check: everything the harness needs to judge a function.
+
+    Attributes:
+        name: as in ``check.name(fn)``.
+        parameters: what the function is called with, in order.
+        kind: what it returns: "float" or "bool" for a tensor, "number", or "ids" for a list of ids.
+        right: the right function.
+        make_probes: makes the probes (on first use, so that importing the package costs nothing).
+        bank: the known bugs.
+        section: where to read when no bug is recognised.
+        build: makes a whole function from some wrong parts; needed if a bug in the bank has a part.
+        look: given a way to call the function, returns facts about it.
+        tolerance: a value is right if it is off by at most this share of the largest right value of the probe.
+            The default lets float32 pass and stops half precision.
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    kind: str
+    right: Function
+    make_probes: Callable[[], tuple[Probe, ...]]
+    bank: tuple[Bug, ...]
+    section: str
+    build: Callable[[Mapping[str, Function]], Function] | None = None
+    look: Look | None = None
+    tolerance: float = 1e-4
+
+    @property
+    def call(self) -> str:
+        """The signature, as it is written."""
+        return f"fn({', '.join(self.parameters)})"
+
+    @cached_property
+    def probes(self) -> tuple[Probe, ...]:
+        """The probes, made once."""
+        return self.make_probes()
+
+    @cached_property
+    def core(self) -> tuple[Probe, ...]:
+        """The probes of the diagnosis."""
+        return tuple(probe for probe in self.probes if probe.core)
+
+    def expected(self, probe: Probe) -> Tensor:
+        """Return the right output on a probe."""
+        return as_tensor(self.right(**probe.inputs))
+
+    @cached_property
+    def expected_on_core(self) -> tuple[Tensor, ...]:
+        """The right outputs on the probes of the diagnosis, computed once."""
+        return tuple(self.expected(probe) for probe in self.core)
+
+    def implementations(self, entry: Bug) -> list[Function]:
+        """Return the bug as whole functions: its main form first, then the other ways of writing it."""
+        return [self.assemble({entry.part: wrong}) for wrong in (entry.wrong, *entry.also)]
+
+    def assemble(self, parts: Mapping[str, Function]) -> Function:
+        """Return a whole function from wrong parts."""
+        if "" in parts:
+            return parts[""]
+        assert self.build is not None, f"{self.name} has bugs in parts, but does not say how to build from parts"
+        return self.build(parts)
+
+
+def as_tensor(output: Any) -> Tensor:
+    """Return an output of our own functions as a tensor."""
+    if isinstance(output, Tensor):
+        return output.detach()
+    if isinstance(output, list):
+        return torch.tensor(output, dtype=torch.int64)
+    return torch.tensor(float(output), dtype=torch.float64)

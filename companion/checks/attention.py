@@ -1,0 +1,200 @@
+"""Checks of chapter *attention*: `attention` and `attention_weights`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from companion.checks._harness import run_check
+from companion.checks._report import Report, Table, number
+from companion.checks._spec import Check, Evidence, Probe, section
+from companion.checks.bank.attention import build_attention, build_weights
+from companion.checks.bank.attention_masks import MASK_BUGS
+from companion.checks.bank.attention_scores import SCORES_BUGS, VALUE_BUGS
+from companion.checks.bank.attention_softmax import OUTPUT_BUGS, SOFTMAX_BUGS
+
+_NOTHING = (
+    "A query that may attend to nothing gets NaN: the softmax of a row of -inf is 0/0. "
+    "In this course such a query gets zeros; a single NaN spreads to every position in the next layer."
+)
+_LEAK = 1e-4
+
+
+def attention(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
+    """Check ``fn(query, key, value, mask)``, which computes scaled dot-product attention.
+
+    The inputs are query (B, H, Q, D), key (B, H, K, D), value (B, H, K, V) and a bool mask, True = may attend,
+    that broadcasts to (B, H, Q, K). The function returns the output (B, H, Q, V), or the output and the weights.
+    If mask has a default, it is also called without it. A query that may attend to nothing should get zeros; NaN
+    there is a warning. Values may be off by 1e-4 of the largest one, so that float32 passes.
+
+    Args:
+        fn: the function to check.
+        raises: raise `CheckFailed` if it does not pass; otherwise return the report in any case.
+        time_limit: seconds that one call may take.
+
+    Raises:
+        CheckFailed: if it does not pass.
+    """
+    __tracebackhide__ = True
+    return run_check(ATTENTION, fn, raises, time_limit)
+
+
+def attention_weights(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
+    """Check ``fn(query, key, mask)``, which returns the attention weights (B, H, Q, K).
+
+    Inputs, tolerance and arguments are those of `attention`.
+
+    Raises:
+        CheckFailed: if it does not pass.
+    """
+    __tracebackhide__ = True
+    return run_check(ATTENTION_WEIGHTS, fn, raises, time_limit)
+
+
+def make_probes(seed: int = 20170612) -> tuple[Probe, ...]:
+    """Return the probes for attention. All sizes in a probe differ, so that no size can stand in for another."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        # Numbers that float32 holds exactly, so that a float32 run gets the same inputs.
+        return torch.randn(shape, generator=generator).double()
+
+    def inputs(
+        batch: int, heads: int, queries: int, keys: int, d_k: int, d_v: int, mask: Tensor, spread: float = 1.0
+    ) -> dict[str, Tensor]:
+        query, key = draw(batch, heads, queries, d_k) * spread, draw(batch, heads, keys, d_k)
+        return {"query": query, "key": key, "value": draw(batch, heads, keys, d_v), "mask": mask}
+
+    everything = torch.ones(5, 7, dtype=torch.bool)
+    padding = torch.arange(5) < torch.tensor([5, 3, 2])[:, None]
+    some = torch.rand(2, 3, 5, 7, generator=generator) < 0.4
+    some[..., 0] |= ~some.any(dim=-1)  # each query may attend to something
+    nothing = everything.clone()
+    nothing[2] = False
+    names = ("query", "key", "value")
+    return (
+        Probe("a mask that hides nothing", inputs(2, 3, 5, 7, 11, 13, everything), names),
+        Probe("a causal mask", inputs(2, 3, 5, 5, 7, 7, torch.ones(5, 5, dtype=torch.bool).tril()), names),
+        Probe("a padded batch", inputs(3, 2, 7, 5, 13, 11, padding[:, None, None, :]), names),
+        Probe("large scores", inputs(2, 3, 5, 7, 11, 13, some, spread=20.0)),
+        Probe("one item, one head, one query", inputs(1, 1, 1, 5, 7, 3, torch.ones(1, 5, dtype=torch.bool))),
+        Probe("no mask", inputs(2, 3, 5, 7, 11, 13, everything), omit="mask"),
+        Probe("a query that may attend to nothing", inputs(2, 3, 5, 7, 11, 13, nothing), edge_warning=_NOTHING),
+    )
+
+
+def make_probes_without_value(seed: int = 20170612) -> tuple[Probe, ...]:
+    """Return the same probes for a function that takes no values."""
+    return tuple(
+        Probe(
+            probe.name,
+            {name: x for name, x in probe.inputs.items() if name != "value"},
+            tuple(name for name in probe.gradients if name != "value"),
+            probe.edge_warning,
+            probe.omit,
+        )
+        for probe in make_probes(seed)
+    )
+
+
+def _look_at_attention(call: Callable[..., Tensor | None]) -> Evidence:
+    def weights(query: Tensor, key: Tensor, mask: Tensor) -> Tensor | None:
+        # With the identity for values, the output is the weights.
+        identity = torch.eye(key.size(-2), dtype=key.dtype).expand(*key.shape[:-2], -1, -1)
+        return call(query=query, key=key, value=identity, mask=mask)
+
+    return _look(weights)
+
+
+def _look_at_weights(call: Callable[..., Tensor | None]) -> Evidence:
+    return _look(lambda query, key, mask: call(query=query, key=key, mask=mask))
+
+
+def _look(weights_of: Callable[[Tensor, Tensor, Tensor], Tensor | None]) -> Evidence:
+    """Say what is odd about the weights under a causal mask: sums, signs, leaks, influence."""
+    inputs = ATTENTION_WEIGHTS.core[1].inputs
+    query, key, mask = inputs["query"], inputs["key"], inputs["mask"]
+    right = ATTENTION_WEIGHTS.expected(ATTENTION_WEIGHTS.core[1])
+    weights = weights_of(query, key, mask)
+    if weights is None or weights.shape != right.shape:
+        return Evidence()
+    facts = []
+    sums = weights.sum(dim=-1)
+    sums = sums[sums.isfinite()]
+    if sums.numel() and (sums - 1).abs().max() > 0.005:
+        facts.append(f"Rows of your weights sum to {_range(sums)}; each should sum to 1.")
+    if weights.min() < -_LEAK:
+        facts.append(f"Some of your weights are negative, down to {number(float(weights.min()))}.")
+    hidden = (weights.abs() > _LEAK) & ~mask
+    if hidden.any():
+        item, head, row, column = (int(i) for i in hidden.nonzero()[0])
+        facts.append(
+            f"Under a causal mask query {row} gives weight {number(float(weights[item, head, row, column]))} "
+            f"to key {column}, which it may not attend to."
+        )
+    facts += _influences(weights_of, weights, query, key, mask)
+    tables = [Table.compare("Weights under a causal mask, rows are queries", weights[0, 0], right[0, 0])]
+    return Evidence(facts, tables)
+
+
+def _influences(
+    weights_of: Callable[[Tensor, Tensor, Tensor], Tensor | None],
+    weights: Tensor,
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor,
+) -> list[str]:
+    """Change one input at a time and see what moves that should not."""
+    changes = (
+        ((slice(None), slice(None), -1), (slice(None), slice(None), 0), "Changing the last key moves query 0, which "
+         "may not attend to it."),
+        ((1,), (0,), "Changing the second item of the batch moves the first."),
+        ((slice(None), 1), (slice(None), 0), "Changing the second head moves the first."),
+    )  # fmt: skip
+    facts = []
+    for place, watched, sentence in changes:
+        changed = key.clone()
+        changed[place] *= -2.0
+        moved = weights_of(query, changed, mask)
+        if moved is not None and moved.shape == weights.shape:
+            difference = (moved[watched] - weights[watched]).abs()
+            if difference.max() > _LEAK:
+                facts.append(sentence)
+    return facts
+
+
+def _range(x: Tensor) -> str:
+    low, high = number(float(x.min())), number(float(x.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+_SECTION = section("attention", "As matrices")
+_WEIGHT_BUGS = (*SCORES_BUGS, *MASK_BUGS, *SOFTMAX_BUGS)
+
+ATTENTION = Check(
+    name="attention",
+    parameters=("query", "key", "value", "mask"),
+    kind="float",
+    right=build_attention({}),
+    make_probes=make_probes,
+    bank=(*_WEIGHT_BUGS, *OUTPUT_BUGS, *VALUE_BUGS),
+    section=_SECTION,
+    build=build_attention,
+    look=_look_at_attention,
+)
+
+ATTENTION_WEIGHTS = Check(
+    name="attention_weights",
+    parameters=("query", "key", "mask"),
+    kind="float",
+    right=build_weights({}),
+    make_probes=make_probes_without_value,
+    bank=_WEIGHT_BUGS,
+    section=_SECTION,
+    build=build_weights,
+    look=_look_at_weights,
+)

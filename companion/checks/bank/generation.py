@@ -1,0 +1,166 @@
+"""Wrong ways of greedy decoding."""
+
+# ruff: noqa: D103 - the sentence in a decorator is the docstring of the wrong function under it.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from companion.checks._spec import Bug, bug, section
+
+GREEDY = section("transformer", "One token at a time")
+
+GREEDY_BUGS: list[Bug] = []
+
+NextLogits = Callable[[Sequence[int]], Tensor]
+
+
+def right_greedy(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    """Append the most likely token until it is eos, or max_len tokens are there. The bos is not returned."""
+    ids = [bos_id]
+    for _ in range(max_len):
+        ids.append(int(next_logits(ids).argmax()))
+        if ids[-1] == eos_id:
+            break
+    return ids[1:]
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your decoding goes on after the end token: stop as soon as eos_id is produced.",
+    hint="How does your loop learn that the sentence is over?",
+    section=GREEDY,
+)
+def goes_on_after_eos(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    ids = [bos_id]
+    for _ in range(max_len):
+        ids.append(int(next_logits(ids).argmax()))
+    return ids[1:]
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your list lacks the end token: eos_id, when it is produced, is the last id of the result.",
+    hint="Do you look at the new id before or after you append it?",
+    section=GREEDY,
+)
+def eos_dropped(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return [token for token in right_greedy(next_logits, bos_id, eos_id, max_len) if token != eos_id]
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your list begins with bos_id: return only the new ids.",
+    hint="The bos is given to the model, not made by it.",
+    section=GREEDY,
+)
+def bos_returned(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return [bos_id, *right_greedy(next_logits, bos_id, eos_id, max_len)]
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your list begins with bos_id and ends before eos_id: return the new ids only, and the end token with them.",
+    hint="The bos is given to the model, not made by it; the eos is made by it.",
+    section=GREEDY,
+)
+def bos_returned_and_eos_dropped(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return [bos_id, *eos_dropped.wrong(next_logits, bos_id, eos_id, max_len)]
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your decoding takes the least likely token: argmin, where argmax is meant.",
+    hint="Which token has the highest probability: the one with the largest or the smallest logit?",
+    section=GREEDY,
+)
+def argmin_for_argmax(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return right_greedy(lambda ids: -next_logits(ids), bos_id, eos_id, max_len)
+
+
+@bug(
+    GREEDY_BUGS,
+    "The model never sees the bos: what it gets should begin with bos_id.",
+    hint="What was the first thing the decoder saw in training?",
+    section=GREEDY,
+)
+def bos_not_given(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return right_greedy(lambda ids: next_logits(ids[1:]), bos_id, eos_id, max_len)
+
+
+@bug(
+    GREEDY_BUGS,
+    "Decoding begins with eos_id; it should begin with bos_id.",
+    hint="What was the first thing the decoder saw in training?",
+    section=GREEDY,
+)
+def eos_given_first(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return right_greedy(next_logits, eos_id, eos_id, max_len)
+
+
+@bug(
+    GREEDY_BUGS,
+    "The model sees only the newest id; it should see all ids so far.",
+    hint="What does next_logits need to know in order to continue a sentence?",
+    section=GREEDY,
+)
+def only_newest_id_given(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return right_greedy(lambda ids: next_logits(ids[-1:]), bos_id, eos_id, max_len)
+
+
+@bug(
+    GREEDY_BUGS,
+    "The model sees the bos again and again: the ids it has made are never given back to it.",
+    hint="What changes between two calls of next_logits?",
+    section=GREEDY,
+)
+def prefix_never_grows(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return right_greedy(lambda ids: next_logits([bos_id]), bos_id, eos_id, max_len)
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your decoding makes one id too many: at most max_len new ids, the bos not counted.",
+    hint="With max_len 1, how often should next_logits be called?",
+    section=GREEDY,
+)
+def one_id_too_many(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return right_greedy(next_logits, bos_id, eos_id, max_len + 1)
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your decoding stops one id early: max_len counts the new ids, without the bos.",
+    hint="With max_len 1, how many ids should come back?",
+    section=GREEDY,
+)
+def one_id_too_few(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return right_greedy(next_logits, bos_id, eos_id, max_len - 1)
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your decoding does not stop at max_len: without an end token it could go on for ever.",
+    hint="Does max_len appear in your code?",
+    section=GREEDY,
+)
+def max_len_ignored(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return right_greedy(next_logits, bos_id, eos_id, 1000)
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your list is filled up to max_len after the end token; it should end with eos_id.",
+    hint="One sentence needs no padding. Where does your list go on after the end?",
+    section=GREEDY,
+    also=(lambda next_logits, bos_id, eos_id, max_len: _filled(next_logits, bos_id, eos_id, max_len, 0),),
+)
+def filled_up_after_eos(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return _filled(next_logits, bos_id, eos_id, max_len, eos_id)
+
+
+def _filled(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int, fill: int) -> list[int]:
+    ids = right_greedy(next_logits, bos_id, eos_id, max_len)
+    return ids + [fill] * (max_len - len(ids))

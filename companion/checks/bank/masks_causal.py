@@ -1,0 +1,147 @@
+"""Wrong causal masks. True means may attend."""
+
+# ruff: noqa: D103 - the sentence in a decorator is the docstring of the wrong function under it.
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from companion.checks._spec import Bug, bug, section
+
+POLARITY = section("masks", "What a mask is")
+CAUSAL = section("masks", "Looking ahead")
+CACHE = section("masks", "Aligned to which corner?")
+SHAPES = section("masks", "Looking ahead")
+
+CAUSAL_BUGS: list[Bug] = []
+
+
+# --- causal_mask(query_len, key_len): bool (Q, K), aligned bottom-right
+
+
+def right_causal_mask(query_len: int, key_len: int) -> Tensor:
+    """Let each query see the keys up to its own position; the last query sees every key."""
+    return torch.ones(query_len, key_len, dtype=torch.bool).tril(diagonal=key_len - query_len)
+
+
+def _ones(query_len: int, key_len: int) -> Tensor:
+    return torch.ones(query_len, key_len, dtype=torch.bool)
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask is inverted: it is True where a query may not attend. True should mean 'may attend'.",
+    hint="May query 0 attend to key 0? What does your mask say there?",
+    section=POLARITY,
+)
+def causal_inverted(query_len: int, key_len: int) -> Tensor:
+    return ~right_causal_mask(query_len, key_len)
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask is the upper triangle: each query sees itself and what comes after it. It should see itself and what "
+    "comes before it, the lower triangle.",
+    hint="Row i belongs to query i. Which columns are its past?",
+    section=CAUSAL,
+    also=(lambda query_len, key_len: _ones(query_len, key_len).triu(),),
+)
+def upper_triangle(query_len: int, key_len: int) -> Tensor:
+    return _ones(query_len, key_len).triu(key_len - query_len)
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask hides each query from itself: the diagonal is one step too low, and the first query sees nothing.",
+    hint="May a token attend to itself? It has nobody else at the start.",
+    section=CAUSAL,
+    also=(lambda query_len, key_len: _ones(query_len, key_len).tril(-1),),
+)
+def cannot_see_itself(query_len: int, key_len: int) -> Tensor:
+    return _ones(query_len, key_len).tril(key_len - query_len - 1)
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask lets each query see one key of its future: the diagonal is one step too high.",
+    hint="Which keys may query 0 attend to, and how many does your mask give it?",
+    section=CAUSAL,
+    also=(lambda query_len, key_len: _ones(query_len, key_len).tril(1),),
+)
+def sees_one_step_ahead(query_len: int, key_len: int) -> Tensor:
+    return _ones(query_len, key_len).tril(key_len - query_len + 1)
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask is aligned top-left: with fewer queries than keys the last query does not see the last keys. Align it "
+    "bottom-right, because the queries are the newest positions.",
+    hint="With a cache, one new query meets five keys. Which of them may it see?",
+    section=CACHE,
+)
+def aligned_top_left(query_len: int, key_len: int) -> Tensor:
+    return _ones(query_len, key_len).tril()
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask is shifted to the wrong side: the diagonal moves by query_len - key_len; it should move by "
+    "key_len - query_len.",
+    hint="Try one query and five keys: how many Trues should the row hold?",
+    section=CACHE,
+)
+def shifted_the_wrong_way(query_len: int, key_len: int) -> Tensor:
+    return _ones(query_len, key_len).tril(query_len - key_len)
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask lets every query see every key.",
+    hint="Which keys does query 0 not know yet?",
+    section=CAUSAL,
+)
+def hides_nothing(query_len: int, key_len: int) -> Tensor:
+    return _ones(query_len, key_len)
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask lets each query see only itself: it is a diagonal, not a triangle.",
+    hint="A query may look at its past too.",
+    section=CAUSAL,
+    also=(lambda query_len, key_len: torch.eye(query_len, key_len, dtype=torch.bool),),
+)
+def only_the_diagonal(query_len: int, key_len: int) -> Tensor:
+    return right_causal_mask(query_len, key_len) & _ones(query_len, key_len).triu(key_len - query_len)
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask holds 0 and -inf, to be added to the scores; masks here are bool, and True means 'may attend'.",
+    hint="Make the answer to 'may query i attend to key j?', not a number to add.",
+    section=POLARITY,
+    also=(lambda query_len, key_len: -1e9 * ~right_causal_mask(query_len, key_len),),
+)
+def additive_mask(query_len: int, key_len: int) -> Tensor:
+    return torch.zeros(query_len, key_len).masked_fill(~right_causal_mask(query_len, key_len), float("-inf"))
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask is transposed: it has a row for each key; it should have a row for each query.",
+    hint="The shape should be (query_len, key_len), in this order.",
+    section=SHAPES,
+)
+def causal_transposed(query_len: int, key_len: int) -> Tensor:
+    return right_causal_mask(query_len, key_len).T
+
+
+@bug(
+    CAUSAL_BUGS,
+    "Your mask is square, (query_len, query_len): key_len is not used. It should be (query_len, key_len).",
+    hint="With a cache there are more keys than queries. How many columns does the mask need?",
+    section=CACHE,
+)
+def key_len_ignored(query_len: int, key_len: int) -> Tensor:
+    return right_causal_mask(query_len, query_len)

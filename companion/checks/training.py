@@ -1,0 +1,143 @@
+"""Checks of training: `schedule` and `loss`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from companion.checks._harness import run_check
+from companion.checks._report import Report, number
+from companion.checks._spec import Check, Evidence, Probe
+from companion.checks.bank import training_loss, training_schedule
+
+_LARGE_LOGITS = (
+    "With large logits your loss is not finite: a probability becomes 0, and its logarithm minus infinity. "
+    "log_softmax and cross_entropy never compute that 0."
+)
+
+
+def schedule(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
+    """Check ``fn(step, d_model, warmup_steps)``, which returns the paper's learning rate (section 5.3) as a number.
+
+    Steps are counted from 1: the function is never called with step 0, where the formula divides by zero.
+
+    Args:
+        fn: the function to check.
+        raises: raise `CheckFailed` if it does not pass; otherwise return the report in any case.
+        time_limit: seconds that one call may take.
+
+    Raises:
+        CheckFailed: if it does not pass.
+    """
+    __tracebackhide__ = True
+    return run_check(SCHEDULE, fn, raises, time_limit)
+
+
+def loss(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
+    """Check ``fn(logits, targets, pad_id)``, which returns the mean cross-entropy in nats over the real targets.
+
+    logits are (B, T, vocabulary), targets (B, T) ids that stand at the same positions; targets equal to pad_id do
+    not count, and each real target counts the same. The result is a tensor without dimensions that gradients can
+    flow back from. Arguments as in `schedule`.
+
+    Raises:
+        CheckFailed: if it does not pass.
+    """
+    __tracebackhide__ = True
+    return run_check(LOSS, fn, raises, time_limit)
+
+
+def _schedule_probes() -> tuple[Probe, ...]:
+    steps = [(step, 512, 4000) for step in (1, 2, 1000, 4000, 4001, 16000, 100000)]
+    steps += [(step, 64, 7) for step in (1, 5, 7, 8, 28, 300)]
+    return tuple(
+        Probe(f"step {step} (d_model {d}, warmup_steps {w})", {"step": step, "d_model": d, "warmup_steps": w})
+        for step, d, w in steps
+    )
+
+
+def make_loss_probes(seed: int = 20170612) -> tuple[Probe, ...]:
+    """Return the probes for the loss; in each, the sentences and the paddings differ in length."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def inputs(lengths: list[int], positions: int, vocabulary: int, pad_id: int, spread: float) -> dict[str, Any]:
+        logits = torch.randn(len(lengths), positions, vocabulary, generator=generator).double() * spread
+        targets = torch.randint(0, vocabulary - 1, (len(lengths), positions), generator=generator)
+        targets += targets >= pad_id  # a real target is never pad_id
+        targets[torch.arange(positions) >= torch.tensor(lengths)[:, None]] = pad_id
+        return {"logits": logits, "targets": targets, "pad_id": pad_id}
+
+    return (
+        Probe("a padded batch with pad_id 0", inputs([5, 3, 2], 5, 11, 0, 1.0), ("logits",)),
+        Probe("a padded batch with pad_id 4", inputs([2, 7], 7, 13, 4, 2.0), ("logits",)),
+        Probe("a batch without padding", inputs([3, 3], 3, 7, 6, 1.0), ("logits",)),
+        Probe("large logits", inputs([5, 3, 2], 5, 11, 0, 512.0), edge_warning=_LARGE_LOGITS),
+    )
+
+
+def _look_at_schedule(call: Callable[..., Tensor | None]) -> Evidence:
+    """Compare the shape of the curve: how it rises, where it peaks, how it falls."""
+    warmup = 100
+
+    def rate(step: int) -> float:
+        value = call(step=step, d_model=512, warmup_steps=warmup)
+        return float("nan") if value is None else float(value)
+
+    facts = []
+    rates = {step: rate(step) for step in (1, 2, 50, warmup, 2 * warmup, 3 * warmup, 4 * warmup)}
+    if not all(0 < value < float("inf") for value in rates.values()):
+        return Evidence()
+    rise, fall = rates[2] / rates[1], rates[4 * warmup] / rates[warmup]
+    if abs(rise - 2) > 1e-3:
+        facts.append(f"From step 1 to step 2 your rate is multiplied by {number(rise)}; it should be by 2.")
+    if abs(fall - 0.5) > 1e-3:
+        facts.append(f"At four times the warm-up your rate is {number(fall)} of the peak's; it should be 0.50.")
+    highest = max(rates, key=lambda step: rates[step])
+    if highest != warmup:
+        facts.append(f"With {warmup} warm-up steps your rate is higher at step {highest} than at step {warmup}.")
+    return Evidence(facts)
+
+
+def _look_at_loss(call: Callable[..., Tensor | None]) -> Evidence:
+    """Move one logit at a time and see whether the loss should have noticed."""
+    inputs = LOSS.core[0].inputs
+    yours, right = call(**inputs), float(LOSS.expected(LOSS.core[0]))
+    if yours is None or yours.numel() != 1:
+        return Evidence()
+    facts = [f"On {LOSS.core[0].name} your loss is {number(float(yours))}; it should be {number(right)}."]
+    padded, real = inputs["logits"].clone(), inputs["logits"].clone()
+    padded[2, -1, 0] += 1.0  # the last position of the shortest sentence
+    real[2, 0, int(inputs["targets"][2, 0])] += 1.0
+    moved = call(**{**inputs, "logits": padded})
+    if moved is not None and abs(float(moved - yours)) > 1e-4:
+        facts.append("Changing the logits at a padded position moves your loss; it should not.")
+    moved = call(**{**inputs, "logits": real})
+    if moved is not None and float(moved - yours) > -1e-6:
+        facts.append("Raising the logit of a right target does not lower your loss; it should.")
+    return Evidence(facts)
+
+
+SCHEDULE = Check(
+    name="schedule",
+    parameters=("step", "d_model", "warmup_steps"),
+    kind="number",
+    right=training_schedule.right_schedule,
+    make_probes=_schedule_probes,
+    bank=tuple(training_schedule.SCHEDULE_BUGS),
+    section=training_schedule.SCHEDULE,
+    look=_look_at_schedule,
+)
+
+LOSS = Check(
+    name="loss",
+    parameters=("logits", "targets", "pad_id"),
+    kind="float",
+    right=training_loss.right_loss,
+    make_probes=make_loss_probes,
+    bank=tuple(training_loss.LOSS_BUGS),
+    section=training_loss.LOSS,
+    look=_look_at_loss,
+)

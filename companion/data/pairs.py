@@ -1,0 +1,109 @@
+"""Pairs of sentences: a task to learn, and files of one's own to learn from."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from companion.data.tokenizer import Tokenizer
+
+Pair = tuple[str, str]
+
+
+@dataclass
+class TranslationTask:
+    """Pairs to learn from, pairs to check with, and a tokenizer for each side.
+
+    Args:
+        train: pairs (source, target) to learn from.
+        validation: pairs to look at while learning.
+        test: pairs to look at in the end; no pair stands in two of the three.
+        source_tokenizer: cuts the source; learned from `train` if not given.
+        target_tokenizer: cuts the target; learned from `train` if not given.
+        vocab_size: of a tokenizer that is learned here.
+    """
+
+    train: list[Pair]
+    validation: list[Pair]
+    test: list[Pair]
+    source_tokenizer: Tokenizer = field(default=None)  # type: ignore[assignment]
+    target_tokenizer: Tokenizer = field(default=None)  # type: ignore[assignment]
+    vocab_size: int = 150
+
+    def __post_init__(self) -> None:
+        if self.source_tokenizer is None:
+            self.source_tokenizer = Tokenizer.train((source for source, _ in self.train), self.vocab_size)
+        if self.target_tokenizer is None:
+            self.target_tokenizer = Tokenizer.train((target for _, target in self.train), self.vocab_size)
+
+    @classmethod
+    def from_pairs(cls, pairs: Sequence[Pair], *, seed: int = 0, vocab_size: int = 8000) -> TranslationTask:
+        """Split `pairs` into 90 % to train, 5 % to validate and 5 % to test; repeated pairs count once.
+
+        All translations of one source stand in the same part, so that what is tested was never seen.
+
+        Raises:
+            ValueError: if there are fewer than 20 different sources.
+        """
+        by_source: dict[str, list[Pair]] = {}
+        for pair in dict.fromkeys(pairs):
+            by_source.setdefault(pair[0], []).append(pair)
+        groups = list(by_source.values())
+        if len(groups) < 20:
+            raise ValueError(f"{len(groups)} different sources are too few to split: at least 20 are needed")
+        random.Random(seed).shuffle(groups)
+        share = len(groups) // 20
+        parts = groups[2 * share :], groups[:share], groups[share : 2 * share]
+        train, validation, test = ([pair for group in part for pair in group] for part in parts)
+        return cls(train, validation, test, vocab_size=vocab_size)
+
+
+@dataclass
+class Pairs:
+    """What `read_pairs` found.
+
+    Args:
+        pairs: (source, target) of each good line.
+        attributions: the third column of each good line, "" where there was none.
+        problems: a sentence for each line that was left out, with its number.
+    """
+
+    pairs: list[Pair]
+    attributions: list[str]
+    problems: list[str]
+
+
+def read_pairs(path: str | os.PathLike[str]) -> Pairs:
+    """Read tab-separated pairs: source, target and, if there is one, an attribution that is kept.
+
+    UTF-8, with or without a byte order mark. A line that is blank or broken is left out and reported.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if no line holds a pair, or the file is UTF-16.
+    """
+    found = Pairs([], [], [])
+    content = Path(path).read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # what a spreadsheet calls "Unicode text"
+        raise ValueError(f"{os.fspath(path)} is UTF-16: save it as UTF-8")
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
+        try:
+            columns = [column.strip() for column in raw.decode("utf-8").split("\t")]
+        except UnicodeDecodeError as error:
+            found.problems.append(f"line {number}: not UTF-8 (byte {error.start + 1})")
+            continue
+        if columns == [""]:
+            found.problems.append(f"line {number}: blank")
+        elif len(columns) < 2:
+            found.problems.append(f"line {number}: one column, expected source and target with a tab between them")
+        elif not columns[0] or not columns[1]:
+            found.problems.append(f"line {number}: the {'source' if not columns[0] else 'target'} is empty")
+        else:
+            found.pairs.append((columns[0], columns[1]))
+            found.attributions.append(columns[2] if len(columns) > 2 else "")
+    if not found.pairs:
+        raise ValueError(f"{os.fspath(path)} holds no pair: each line must be a source, a tab and a target")
+    return found

@@ -1,0 +1,23 @@
+"""Pictures: the course's figure style, attention maps, masks, and pictures to play with.
+
+The model never imports this package, and matplotlib is imported only when something is drawn.
+"""
+
+from companion.viz.attention_map import plot_attention
+from companion.viz.explorer import AttentionExplorer
+from companion.viz.mask_map import plot_mask
+from companion.viz.player import Player, play
+from companion.viz.source import show_source
+from companion.viz.style import COLORS, use_style, weights_colormap
+
+__all__ = [
+    "COLORS",
+    "AttentionExplorer",
+    "Player",
+    "play",
+    "plot_attention",
+    "plot_mask",
+    "show_source",
+    "use_style",
+    "weights_colormap",
+]

@@ -1,0 +1,183 @@
+"""`check.attention` and `check.attention_weights` let every right answer pass, however it is written."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import companion
+from companion import check
+from companion.checks._harness import run_check
+from companion.checks.attention import ATTENTION, ATTENTION_WEIGHTS, make_probes, make_probes_without_value
+
+INF = float("inf")
+
+
+# --- right, written in different ways
+
+
+def weights_textbook(query, key, mask):
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))
+    weights = scores.masked_fill(~mask, -INF).softmax(dim=-1)
+    return weights.masked_fill(~mask.any(dim=-1, keepdim=True), 0.0)
+
+
+def weights_nan_to_num(query, key, mask):
+    scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+    return torch.nan_to_num(torch.softmax(scores.where(mask, scores.new_tensor(-INF)), -1))
+
+
+def weights_einsum(query, key, mask):
+    scores = torch.einsum("bhqd,bhkd->bhqk", query, key) / query.shape[-1] ** 0.5
+    return torch.softmax(scores.masked_fill(mask.logical_not(), -INF), dim=3).nan_to_num(0.0)
+
+
+def weights_by_hand(query, key, mask):
+    scores = query @ key.mT / query.size(-1) ** 0.5
+    raised = torch.exp(scores - scores.amax(dim=-1, keepdim=True)) * mask
+    total = raised.sum(dim=-1, keepdim=True)
+    return raised / total.where(total > 0, torch.ones_like(total))
+
+
+def weights_renormalised(query, key, mask):
+    weights = (query @ key.mT / query.size(-1) ** 0.5).softmax(dim=-1) * mask
+    return weights / weights.sum(dim=-1, keepdim=True).clamp_min(1e-300)
+
+
+def weights_loops(query, key, mask):
+    batch, heads, queries, _ = query.shape
+    keys = key.size(-2)
+    mask = mask.expand(batch, heads, queries, keys)
+    rows = []
+    for b in range(batch):
+        for h in range(heads):
+            for i in range(queries):
+                allowed = [j for j in range(keys) if mask[b, h, i, j]]
+                row = query.new_zeros(keys)
+                if allowed:
+                    scores = torch.stack([(query[b, h, i] * key[b, h, j]).sum() for j in allowed])
+                    scores = scores / math.sqrt(query.size(-1))
+                    row = row.index_put((torch.tensor(allowed),), torch.softmax(scores, dim=0))
+                rows.append(row)
+    return torch.stack(rows).view(batch, heads, queries, keys)
+
+
+def weights_bmm(query, key, mask):
+    batch, heads, queries, d_k = query.shape
+    scores = torch.bmm(query.reshape(-1, queries, d_k), key.reshape(-1, key.size(2), d_k).transpose(1, 2))
+    scores = scores.view(batch, heads, queries, -1).div(d_k**0.5).masked_fill(~mask, torch.finfo(query.dtype).min)
+    return scores.softmax(dim=-1) * mask
+
+
+def weights_additive(query, key, mask):
+    bias = torch.zeros(mask.shape, dtype=query.dtype).masked_fill(~mask, -INF)
+    return torch.softmax(query / query.size(-1) ** 0.5 @ key.mT + bias, dim=-1).nan_to_num()
+
+
+def weights_in_float32(query, key, mask):
+    return weights_textbook(query.float(), key.float(), mask).to(query.dtype)
+
+
+def weights_companion(query, key, mask=None):
+    return companion.attention_weights(query, key, mask)
+
+
+WEIGHTS = [
+    weights_textbook,
+    weights_nan_to_num,
+    weights_einsum,
+    weights_by_hand,
+    weights_renormalised,
+    weights_loops,
+    weights_bmm,
+    weights_additive,
+    weights_in_float32,
+    weights_companion,
+]
+
+
+def attention_from(weights):
+    def attention(query, key, value, mask):
+        return weights(query, key, mask) @ value
+
+    attention.__name__ = weights.__name__.replace("weights", "attention")
+    return attention
+
+
+def attention_and_weights(query, key, value, mask):
+    weights = weights_textbook(query, key, mask)
+    return weights @ value, weights
+
+
+def attention_kernel(query, key, value, mask):
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
+def attention_reference(query, key, value, mask=None):
+    return companion.scaled_dot_product_attention(query, key, value, mask, implementation="reference")
+
+
+def attention_keyword_mask(query, key, value, *, mask=None):
+    return companion.scaled_dot_product_attention(query, key, value, mask)
+
+
+def attention_value_first(query, key, value, mask):
+    """Multiply exp(scores) by the values first, and divide at the end, as the fused kernels do."""
+    raised = torch.exp(query @ key.mT / query.size(-1) ** 0.5 - 50.0) * mask
+    total = raised.sum(dim=-1, keepdim=True)
+    return raised @ value / total.where(total > 0, torch.ones_like(total))
+
+
+ATTENTIONS = [
+    *map(attention_from, WEIGHTS),
+    attention_and_weights,
+    attention_kernel,
+    attention_reference,
+    attention_keyword_mask,
+    attention_value_first,
+    companion.scaled_dot_product_attention,
+    companion.ScaledDotProductAttention(),
+]
+
+
+def called(function):
+    return getattr(function, "__name__", type(function).__name__)
+
+
+@pytest.mark.parametrize("function", ATTENTIONS, ids=called)
+def test_right_attention_passes_without_a_warning(function):
+    report = check.attention(function)
+    assert report.passed
+    assert report.warnings == ()
+
+
+@pytest.mark.parametrize("function", WEIGHTS, ids=called)
+def test_right_weights_pass_without_a_warning(function):
+    report = check.attention_weights(function)
+    assert report.passed
+    assert report.warnings == ()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+def test_right_answers_pass_on_other_probes(seed):
+    attention = dataclasses.replace(ATTENTION, make_probes=lambda: make_probes(seed))
+    weights = dataclasses.replace(ATTENTION_WEIGHTS, make_probes=lambda: make_probes_without_value(seed))
+    for function in ATTENTIONS:
+        assert run_check(attention, function, False, 10.0).passed, called(function)
+    for function in WEIGHTS:
+        assert run_check(weights, function, False, 10.0).passed, called(function)
+
+
+def test_the_checks_own_answer_is_the_companions():
+    for probe in ATTENTION.probes:
+        expected = companion.scaled_dot_product_attention(**probe.inputs)
+        torch.testing.assert_close(ATTENTION.expected(probe), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_sizes_in_a_probe_cannot_be_mistaken():
+    _, _, keys, d_k = ATTENTION.core[0].inputs["key"].shape
+    batch, heads, queries, _ = ATTENTION.core[0].inputs["query"].shape
+    d_v = ATTENTION.core[0].inputs["value"].size(-1)
+    assert len({batch, heads, queries, keys, d_k, d_v}) == 6

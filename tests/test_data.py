@@ -1,0 +1,272 @@
+import itertools
+import random
+import unicodedata
+
+import pytest
+import torch
+
+from companion import NumberWords, Tokenizer, TranslationTask, length_bucketed_batches, pad_batch, read_pairs
+from companion.data.number_words import number_in_words
+from tests.helpers import small_task
+
+PAIRS = [(f"source {i}", f"Ziel {i}") for i in range(40)]
+
+
+# The running example
+
+
+def test_parts_are_disjoint_and_reproducible():
+    task, again = small_task(), NumberWords(max_digits=3, num_train=100, num_held_out=20)
+    parts = [task.train, task.validation, task.test]
+    assert [len(part) for part in parts] == [100, 20, 20]
+    assert len({source for part in parts for source, _ in part}) == 140
+    assert (again.train, again.validation, again.test) == tuple(parts)
+    assert again.target_tokenizer.to_json() == task.target_tokenizer.to_json()
+    assert NumberWords(max_digits=3, num_train=100, num_held_out=20, seed=1).test != task.test
+
+
+def test_pairs_are_numbers_in_words():
+    task = small_task()
+    assert task.pair(21) == ("twenty-one", "einundzwanzig")
+    words = {task.pair(number) for number in range(1000)}
+    assert words.issuperset(task.train + task.validation + task.test)
+    assert repr(task) == "NumberWords('en', 'de', max_digits=3, seed=0)"
+
+
+def test_digit_counts_are_roughly_even():
+    from companion.data.number_words import _draw_numbers
+
+    numbers = _draw_numbers(12_000, 6, random.Random(0))
+    assert len(set(numbers)) == len(numbers) == 12_000
+    counts = [sum(len(str(number)) == digits for number in numbers) for digits in range(1, 7)]
+    assert counts[:3] == [10, 90, 900]  # all there are
+    assert max(counts[3:]) - min(counts[3:]) <= 1
+
+
+def test_few_numbers_are_shared_out():
+    task = NumberWords(max_digits=1)
+    assert (len(task.train), len(task.validation), len(task.test)) == (8, 1, 1)
+
+
+def test_languages_and_digits_that_there_are_not():
+    with pytest.raises(ValueError, match="num2words does not know the language 'xx'; it knows .*de"):
+        NumberWords(target="xx")
+    with pytest.raises(ValueError, match="max_digits must be at least 1, got 0"):
+        NumberWords(max_digits=0)
+    with pytest.raises(ValueError, match=f"num2words cannot write {10**400} in the language 'en'"):
+        number_in_words(10**400, "en")
+
+
+@pytest.mark.parametrize("target", ["fr", "es", "ru", "ja"])
+def test_other_languages(target):
+    task = NumberWords("de", target, max_digits=2, num_train=30)
+    assert all(task.target_tokenizer.decode(task.target_tokenizer.encode(text)) == text for _, text in task.train)
+
+
+# Tokenizers
+
+
+def test_text_comes_back_from_ids():
+    task = small_task()
+    for source, target in task.train + task.validation + task.test:
+        assert task.source_tokenizer.decode(task.source_tokenizer.encode(source)) == source
+        assert task.target_tokenizer.decode(task.target_tokenizer.encode(target)) == target
+
+
+def test_ids_end_with_eos_and_batches_are_as_single_texts():
+    tokenizer, texts = small_task().source_tokenizer, [source for source, _ in small_task().train[:7]]
+    encoded = tokenizer.encode_batch(texts)
+    assert encoded == [tokenizer.encode(text) for text in texts]
+    assert all(ids[-1] == tokenizer.eos_id and min(ids[:-1]) > tokenizer.unk_id for ids in encoded)
+
+
+def test_the_hyphen_stands_alone():
+    tokenizer = small_task().source_tokenizer
+    vocabulary = tokenizer.tokens(range(len(tokenizer)))
+    assert "-" in vocabulary
+    assert not [token for token in vocabulary if "-" in token and token != "-"]
+    assert tokenizer.tokens(tokenizer.encode("twenty-one")).count("-") == 1
+
+
+def test_special_tokens():
+    tokenizer = small_task().source_tokenizer
+    assert (tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.unk_id) == (0, 1, 2, 3)
+    assert tokenizer.tokens(range(4)) == ["<pad>", "<bos>", "<eos>", "<unk>"]
+    assert tokenizer.tokens([999]) == ["<none>"]
+    ids = tokenizer.encode("one")
+    assert tokenizer.decode([1, *ids, 0, 0]) == "one"
+    assert tokenizer.encode("Ω")[-2:] == [3, 2]
+    assert tokenizer.decode([]) == ""
+    assert tokenizer.encode("") == [2]
+
+
+def test_a_special_token_in_a_text_is_text():
+    tokenizer = Tokenizer.train(["<pad> a <eos> b <bos> c <unk>"], 60)
+    for same in (tokenizer, Tokenizer.from_json(tokenizer.to_json())):
+        ids = same.encode("a <pad> <eos> b")
+        assert min(ids[:-1]) > 3
+        assert same.decode(ids) == "a <pad> <eos> b"
+
+
+def test_texts_are_normalised():
+    tokenizer = Tokenizer.train(["größer  als\teins"], 60)
+    assert tokenizer.encode(unicodedata.normalize("NFD", "größer als")) == tokenizer.encode("größer \n als")
+
+
+def test_vocab_size_is_kept_where_the_characters_allow_it():
+    texts = [source for source, _ in small_task().train]
+    assert len(Tokenizer.train(texts, 40)) == 40
+    assert len(Tokenizer.train(["abcdefg"], 5)) == 4 + 8  # the characters and the mark of a word's beginning
+
+
+def test_json_keeps_everything():
+    tokenizer = small_task().target_tokenizer
+    again = Tokenizer.from_json(tokenizer.to_json())
+    assert len(again) == len(tokenizer)
+    assert again.encode("einundzwanzig") == tokenizer.encode("einundzwanzig")
+
+
+def test_a_tokenizer_without_our_special_tokens_is_refused():
+    text = small_task().source_tokenizer.to_json().replace("<bos>", "<s>")
+    with pytest.raises(ValueError, match="must begin with <pad>, <bos>, <eos>, <unk>, got"):
+        Tokenizer.from_json(text)
+
+
+# Files of pairs
+
+
+def read(tmp_path, content):
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes(content)
+    return read_pairs(path)
+
+
+def test_read_pairs_by_hand(tmp_path):
+    lines = [
+        "\ufeffone\teins\tAda, CC BY".encode(),
+        b"two\tzwei",
+        b"",
+        b"three",
+        b"\tvier",
+        b"five\t ",
+        b"six\tsechs\xff",
+        b" seven \t sieben \tBo\tmore",
+        b"   ",
+    ]
+    found = read(tmp_path, b"\r\n".join(lines) + b"\r\n")
+    assert found.pairs == [("one", "eins"), ("two", "zwei"), ("seven", "sieben")]
+    assert found.attributions == ["Ada, CC BY", "", "Bo"]
+    assert found.problems == [
+        "line 3: blank",
+        "line 4: one column, expected source and target with a tab between them",
+        "line 5: the source is empty",
+        "line 6: the target is empty",
+        "line 7: not UTF-8 (byte 10)",
+        "line 9: blank",
+    ]
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+@pytest.mark.parametrize("last", [True, False])
+def test_line_endings(tmp_path, ending, start, last):
+    found = read(tmp_path, start + "a\tä".encode() + ending + b"b\tc" + (ending if last else b""))
+    assert (found.pairs, found.problems) == ([("a", "ä"), ("b", "c")], [])
+
+
+def test_a_line_separator_inside_a_text_ends_no_line(tmp_path):
+    assert read(tmp_path, "a\u2028b\x0bc\td\x85e".encode()).pairs == [("a\u2028b\x0bc", "d\x85e")]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n\n", b"one column\n"])
+def test_a_file_without_pairs(tmp_path, content):
+    with pytest.raises(ValueError, match=r"pairs.tsv holds no pair: each line must be a source, a tab and a target"):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_said(tmp_path, encoding):
+    mark = b"\xfe\xff" if encoding.endswith("be") else b""
+    with pytest.raises(ValueError, match="pairs.tsv is UTF-16: save it as UTF-8"):
+        read(tmp_path, mark + "a\tb\nc\td\n".encode(encoding))
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        read_pairs(tmp_path / "nowhere")
+
+
+def test_pairs_are_split_once_each():
+    task = TranslationTask.from_pairs(PAIRS + PAIRS[:5], seed=3)
+    parts = [task.train, task.validation, task.test]
+    assert [len(part) for part in parts] == [36, 2, 2]
+    assert sorted(itertools.chain(*parts)) == sorted(PAIRS)
+    assert TranslationTask.from_pairs(PAIRS, seed=3).test == task.test
+    assert TranslationTask.from_pairs(PAIRS, seed=4).test != task.test
+    with pytest.raises(ValueError, match="19 different sources are too few to split: at least 20"):
+        TranslationTask.from_pairs(PAIRS[:19] * 2)
+
+
+def test_all_translations_of_a_source_stand_in_one_part():
+    task = TranslationTask.from_pairs([(source, f"{target}{i}") for source, target in PAIRS for i in range(3)])
+    sources = [{source for source, _ in part} for part in (task.train, task.validation, task.test)]
+    assert sum(map(len, sources)) == len(set.union(*sources)) == len(PAIRS)
+    assert [len(part) for part in (task.train, task.validation, task.test)] == [108, 6, 6]
+
+
+# Batches
+
+
+def test_padding_by_hand():
+    padded = pad_batch([[5, 7, 2], [2]], pad_id=0)
+    assert padded.tolist() == [[5, 7, 2], [2, 0, 0]]
+    assert padded.dtype == torch.long
+    with pytest.raises(ValueError, match="at least one sequence"):
+        pad_batch([], 0)
+
+
+def encoded(count):
+    rng = random.Random(0)
+    return [([number] * rng.randrange(1, 30), [1, number] * rng.randrange(1, 20)) for number in range(3, count + 3)]
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 340, 341, 1000])
+def test_every_pair_exactly_once(count):
+    pairs = encoded(count)
+    batches = list(length_bucketed_batches(pairs, 17, 0, seed=0))
+    assert len(batches) == -(-count // 17)
+    rows = [row for batch in batches for row in zip(*(ids.tolist() for ids in batch), strict=True)]
+    found = [tuple([token for token in ids if token] for ids in row) for row in rows]
+    assert sorted(found) == sorted(pairs)
+
+
+def test_the_seed_decides_the_order():
+    pairs = encoded(100)
+    first, again, other = (
+        [batch.target_ids.tolist() for batch in length_bucketed_batches(pairs, 17, 0, seed)] for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_batches_are_filled_with_the_pad_id_they_are_given():
+    (batch,) = length_bucketed_batches([([5, 6], [1]), ([5], [1, 7, 8])], 2, 99, 0)
+    assert sorted(batch.source_ids.tolist()) == [[5, 6], [5, 99]]
+    assert sorted(batch.target_ids.tolist()) == [[1, 7, 8], [1, 99, 99]]
+
+
+def test_little_padding():
+    pairs = encoded(2000)
+
+    def share(batches):
+        return sum((ids == 0).sum().item() for ids in batches) / sum(ids.numel() for ids in batches)
+
+    bucketed = share([batch.target_ids for batch in length_bucketed_batches(pairs, 20, 0, 0)])
+    plain = share([pad_batch([target for _, target in pairs[i : i + 20]], 0) for i in range(0, 2000, 20)])
+    assert bucketed < 0.05
+    assert plain > 0.4
+
+
+def test_batches_move():
+    batch = next(length_bucketed_batches(encoded(3), 3, 0, 0)).to("meta")
+    assert batch.source_ids.is_meta
+    assert batch.target_ids.is_meta

@@ -1,0 +1,75 @@
+"""The floors of the package: a module imports only from floors below its own."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "companion"
+FLOORS = [
+    {"_shapes", "device"},
+    {"masks", "positional", "add_norm", "feed_forward", "attention"},
+    {"multi_head"},
+    {"encoder", "decoder"},
+    {"transformer", "data"},
+    {"generation", "training", "checkpoints"},
+    {"pretrained"},
+    {"__main__"},
+]
+FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
+BESIDE = {"recording", "viz", "checks", "results"}
+# One step inside a floor: attention makes the mask of its `causal` argument.
+NEIGHBOURS = {("attention", "masks")}
+MAX_LINES = 250
+
+
+def module_of(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def sources():
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+def imported(path):
+    """The companion's modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write out where the import is from"
+            names = [
+                f"{node.module}.{alias.name}" if node.module == "companion" else node.module for alias in node.names
+            ]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            first, _, rest = name.partition(".")
+            if first == "companion":
+                yield rest.partition(".")[0]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_come_from_below(path):
+    module = module_of(path)
+    assert module in FLOOR or module in BESIDE, f"{module} stands on no floor: give it one here and in its docstring"
+    for other in set(imported(path)) - {module}:
+        assert other in FLOOR or other in BESIDE, f"{path.name} imports companion.{other}: name its module"
+        if module in FLOOR:
+            assert other not in BESIDE, f"the model never imports {other}"
+            below = FLOOR[other] < FLOOR[module] or (module, other) in NEIGHBOURS
+            assert below, f"{module} (floor {FLOOR[module]}) imports {other} (floor {FLOOR[other]})"
+
+
+def test_the_floors_hold_what_there_is():
+    there = {module_of(path) for path in sources()}
+    assert there >= {"attention", "transformer", "data", *BESIDE}
+    assert there - BESIDE <= set(FLOOR)
+
+
+def test_files_are_small():
+    lines = {
+        path.name: len(path.read_text(encoding="utf8").splitlines()) for path in sources() if module_of(path) in FLOOR
+    }
+    assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
+    assert sum(lines.values()) < 2000 + 250  # the commands are no part of the core
