@@ -1,0 +1,24 @@
+"""A small Sphinx extension: what the theme's own extensions would get wrong on these pages."""
+
+
+def setup(app):
+    """Register what happens before the first page and before each page."""
+    app.connect("builder-inited", without_dead_buttons)
+    app.connect("html-page-context", without_thebe, priority=900)  # late: the other extensions have added theirs
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def without_dead_buttons(app):
+    """Show no launch button while the repository has no address; the theme stops with an error there."""
+    options = app.config.html_theme_options
+    if not options.get("repository_url"):
+        options["launch_buttons"] = {}
+
+
+def without_thebe(app, pagename, templatename, context, doctree):
+    """Take sphinx-thebe's scripts out: it declares a constant twice, an error in each page's console, for no button."""
+    context["script_files"] = [s for s in context.get("script_files", []) if "thebe" not in _text(s)]
+
+
+def _text(script) -> str:
+    return f"{getattr(script, 'filename', '')} {getattr(script, 'attributes', {}).get('body', '')}".lower()
