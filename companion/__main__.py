@@ -134,7 +134,7 @@ def _train(options: argparse.Namespace) -> None:
 
     def save(trainer: Trainer) -> None:
         parts = task.source_tokenizer, task.target_tokenizer, {"task": description}, trainer.state()
-        save_checkpoint(options.out, Checkpoint(model, *parts))
+        save_checkpoint(options.out, Checkpoint(trainer.averaged_model(), *parts))
 
     if not saved:
         save(trainer)
@@ -148,7 +148,7 @@ def _train(options: argparse.Namespace) -> None:
 
     trainer.run([save_now_and_then])
     save(trainer)
-    share = exact_match(model, task, task.test)
+    share = exact_match(trainer.averaged_model(), task, task.test)
     print(f"exact match on {len(task.test)} unseen pairs: {share:.1%}; the model is in {options.out}")
 
 

@@ -2,11 +2,12 @@
 
 The decoder sees the right target so far and predicts the next token, at all positions at once. Adam with the
 paper's constants, a learning rate that warms up linearly and then falls with the inverse square root of the step,
-label smoothing, gradients clipped. Chapter *transformer*.
+label smoothing, gradients clipped, and in the end an average of the latest weights. Chapter *transformer*.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 
 from companion.data import Batch, TranslationTask, length_bucketed_batches
 from companion.transformer import Transformer
+
+AVERAGED_UPDATES = 50  # the weights of about so many updates make the running average
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class TrainingConfig:
         ValueError: if a value is out of range.
     """
 
-    steps: int = 700
+    steps: int = 500
     batch_size: int = 64
     peak_rate: float = 2.5e-3
     warmup_steps: int = 60
@@ -73,7 +76,7 @@ class Trainer:
     that was stopped and resumed gives the same weights, bit for bit, as training in one go.
 
     Args:
-        model: trained in place, on the device it is on.
+        model: trained in place, on the device it is on; `averaged_model` gives the one to use.
         task: pairs to learn from, with their tokenizers.
         config: how to train.
     """
@@ -83,6 +86,7 @@ class Trainer:
         self.config = config or TrainingConfig()
         self.step = 0
         self.losses: list[float] = []
+        self.average = [parameter.detach().clone() for parameter in model.parameters()]
         self.optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.98), eps=1e-9, fused=True)
         bos = task.target_tokenizer.bos_id
         sources = task.source_tokenizer.encode_batch([source for source, _ in task.train])
@@ -143,37 +147,58 @@ class Trainer:
                 f"or lengthen warmup_steps ({config.warmup_steps})"
             )
         self.optimizer.step()
+        with torch.no_grad():
+            share = 1 / min(self.step + 1, AVERAGED_UPDATES)
+            for parameter, average in zip(self.model.parameters(), self.average, strict=True):
+                average.lerp_(parameter, share)
         return value
 
+    def averaged_model(self) -> Transformer:
+        """Return a copy of the model, in eval mode, with the running average of its latest weights.
+
+        Each update overshoots a little, and the average evens that out; the paper averages its last checkpoints for
+        the same reason (section 6.1).
+        """
+        model = copy.deepcopy(self.model).eval()
+        with torch.no_grad():
+            for parameter, average in zip(model.parameters(), self.average, strict=True):
+                parameter.copy_(average)
+        return model
+
     def state(self) -> dict[str, Tensor]:
-        """Return the optimizer's state and the losses as tensors, named after the parameters."""
+        """Return all that is needed to go on, as tensors: the losses, and the weights with what belongs to each."""
         tensors = {"losses": torch.tensor(self.losses, dtype=torch.float64)}
-        for name, parameter in self.model.named_parameters():
-            for key, value in self.optimizer.state[parameter].items():
-                tensors[f"{name}/{key}"] = value
+        for (name, parameter), average in zip(self.model.named_parameters(), self.average, strict=True):
+            parts = {"weight": parameter.detach(), "average": average, **self.optimizer.state[parameter]}
+            tensors |= {f"{name}/{key}": value for key, value in parts.items()}
         return tensors
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from where `state` was taken; the model's weights are the caller's to restore.
+        """Go on from where `state` was taken.
 
         Raises:
-            ValueError: if the state is of another model.
+            ValueError: if the state is of another model; then nothing has changed.
         """
-        self.losses = tensors["losses"].tolist()
-        self.step = len(self.losses)
-        if not self.step:
-            return
+        losses = tensors["losses"].tolist() if "losses" in tensors else []
+        optimizer_keys = ("step", "exp_avg", "exp_avg_sq") if losses else ()  # Adam has nothing before it starts
         parameters = dict(self.model.named_parameters())
-        keys = ("step", "exp_avg", "exp_avg_sq")
-        expected = {"losses", *(f"{name}/{key}" for name in parameters for key in keys)}
-        wrong = expected.symmetric_difference(tensors)
-        if wrong:
-            raise ValueError(f"this training state is of another model: {sorted(wrong)[0]} stands on one side only")
+        shapes: dict[str, tuple[int, ...]] = {"losses": (len(losses),)}
         for name, parameter in parameters.items():
-            state = {key: tensors[f"{name}/{key}"].to(parameter.device, copy=True) for key in keys}
-            if state["exp_avg"].shape != parameter.shape or state["exp_avg_sq"].shape != parameter.shape:
-                raise ValueError(f"this training state is of another model: the shape of {name} differs")
-            self.optimizer.state[parameter] = state
+            for key in ("weight", "average", *optimizer_keys):
+                shapes[f"{name}/{key}"] = () if key == "step" else tuple(parameter.shape)
+        for name in sorted(shapes.keys() | tensors.keys()):
+            found = tuple(tensors[name].shape) if name in tensors else None
+            if found != shapes.get(name):
+                raise ValueError(
+                    f"this training state is of another model: {name} has shape {found}, expected {shapes.get(name)}"
+                )
+        self.losses, self.step = losses, len(losses)
+        with torch.no_grad():
+            for (name, parameter), average in zip(parameters.items(), self.average, strict=True):
+                parameter.copy_(tensors[f"{name}/weight"])
+                average.copy_(tensors[f"{name}/average"])
+                state = {key: tensors[f"{name}/{key}"].to(parameter.device, copy=True) for key in optimizer_keys}
+                self.optimizer.state[parameter] = state
 
 
 def _progress(total: int, done: int) -> Callable[[int, float], None]:
