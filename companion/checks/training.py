@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -93,7 +94,13 @@ def _look_at_schedule(call: Callable[..., Tensor | None]) -> Evidence:
     rise, fall = rates[2] / rates[1], rates[4 * warmup] / rates[warmup]
     if abs(rise - 2) > 1e-3:
         facts.append(f"From step 1 to step 2 your rate is multiplied by {number(rise)}; it should be by 2.")
-    if abs(fall - 0.5) > 1e-3:
+    fall_by_hundreds = [rates[(n + 1) * warmup] / rates[n * warmup] for n in (2, 3)]
+    if fall_by_hundreds[0] < 1 - 1e-6 and math.isclose(*fall_by_hundreds, rel_tol=1e-6):
+        facts.append(
+            "After the warm-up your rate falls exponentially, by the same factor over every 100 steps; it should fall "
+            "with the root of the step, ever more slowly."
+        )
+    if abs(fall - 0.5) > 5e-3:  # closer than that, both numbers would look the same
         facts.append(f"At four times the warm-up your rate is {number(fall)} of the peak's; it should be 0.50.")
     highest = max(rates, key=lambda step: rates[step])
     if highest != warmup:

@@ -57,7 +57,7 @@ def test_the_companions_schedule_is_the_papers():
     [
         (
             lambda s, d, w: d**-0.5 * min(1, s / w) * w**-0.5 * 0.99 ** max(0, s - w),
-            "At four times the warm-up your rate",
+            "After the warm-up your rate falls exponentially",
         ),
         (lambda s, d, w: d**-0.5 * min(s**-0.5, s**2 * w**-2.5), "From step 1 to step 2 your rate is multiplied by 4;"),
         (lambda s, d, w: d**-0.5 * min(s**-0.5, s * (3 * w) ** -1.5), "With 100 warm-up steps your rate is higher at"),
