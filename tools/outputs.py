@@ -4,6 +4,7 @@ With `--sync` nothing runs: only what is generated, such as first cells and star
 """
 
 import os
+import re
 import sys
 import time
 
@@ -22,6 +23,18 @@ def sync(notebook) -> None:
         solution.metadata.update(FOLDED)
 
 
+def stated_seconds(notebook) -> int:
+    """Return how long the chapter says it runs, from its first cell.
+
+    Raises:
+        ValueError: if it does not say so.
+    """
+    found = re.search(r" Running: under (\d+) seconds on two cores", notebook.cells[0].source)
+    if found is None:
+        raise ValueError("a chapter's first cell says how long it takes: 'Running: under 60 seconds on two cores'")
+    return int(found[1])
+
+
 def main(names: list[str]) -> int:
     """Refresh the named notebooks, or all of them; return the exit status."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as under pytest: sums come out the same on every machine
@@ -31,6 +44,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"No such notebook in book/: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
+    slow = False
     for path in notebooks():
         if wanted and path.stem not in wanted:
             continue
@@ -51,8 +65,12 @@ def main(names: list[str]) -> int:
         changed = text != path.read_text(encoding="utf8")
         if changed:
             path.write_text(text, encoding="utf8", newline="\n")
-        print(f"{path.name}: {'written' if changed else 'as it was'} ({time.perf_counter() - started:.0f} s)")
-    return 0
+        took = time.perf_counter() - started
+        print(f"{path.name}: {'written' if changed else 'as it was'} ({took:.0f} s)")
+        if took > stated_seconds(notebook):
+            print(f"{path.name} says that it runs in {stated_seconds(notebook)} seconds: correct it", file=sys.stderr)
+            slow = True
+    return 1 if slow else 0
 
 
 if __name__ == "__main__":

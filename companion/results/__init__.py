@@ -27,7 +27,7 @@ def load_result(name: str) -> dict[str, Any]:
         name: of the script that made it, without ``.py``.
 
     Returns:
-        the result: "question", "runs" (one dict for each seed), and the versions, the machine, the seconds it took
+        a dict with "question", "runs" (one dict for each seed), and the versions, the machine, the seconds it took
         and the hash of the script.
 
     Raises:

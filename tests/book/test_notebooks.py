@@ -9,6 +9,7 @@ import pytest
 from tools.exercises import FOLDED, pairs, starter
 from tools.first_cell import TAG, first_cell, read_address
 from tools.normalise import normalise, notebooks, read
+from tools.outputs import stated_seconds
 
 SECTIONS = ["Objectives", "Exercises", "Quiz", "What to take away", "Sources"]
 MYST = {
@@ -85,7 +86,14 @@ def test_has_one_title(path):
 
 @each_notebook
 def test_states_how_long_it_takes(path):
-    assert re.search(r"^Reading: about \d+ minutes\. Running: .*\d+ (minutes|seconds)", markdown(path)[0], re.MULTILINE)
+    """Prose at 200 words a minute, code at 20 lines; `make outputs` measures the running."""
+    words = sum(len(text.split()) for text in markdown(path))
+    lines = sum(cell.source.count("\n") + 1 for cell in code_cells(path))
+    stated = re.search(r"^Reading: about (\d+) minutes\. ", markdown(path)[0], re.MULTILINE)
+    assert abs(int(stated[1]) - (words / 200 + lines / 20)) <= 3, f"{words} words and {lines} lines of code"
+    assert stated_seconds(read(path))
+    row = re.search(rf"^\|.*\({path.name}\).*$", (path.parent / "index.md").read_text(encoding="utf8"), re.MULTILINE)
+    assert row[0].endswith(f"| {stated[1]} minutes |"), "book/index.md says another time"
 
 
 @each_notebook
