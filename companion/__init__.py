@@ -5,6 +5,7 @@ from __future__ import annotations
 from companion import checks as check
 from companion import viz
 from companion.add_norm import AddNorm, LayerNorm
+from companion.additive import AdditiveAttention
 from companion.attention import ScaledDotProductAttention, attention_weights, scaled_dot_product_attention
 from companion.checkpoints import Checkpoint, CheckpointError, has_checkpoint, load_checkpoint, save_checkpoint
 from companion.data import (
@@ -31,6 +32,7 @@ from companion.positional import (
     sinusoidal_encoding,
 )
 from companion.recording import record_attention
+from companion.recurrent import RecurrentConfig, RecurrentEncoderDecoder
 from companion.training import Trainer, TrainingConfig, inverse_sqrt_rate
 from companion.transformer import Transformer, TransformerConfig
 
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddNorm",
+    "AdditiveAttention",
     "Batch",
     "Checkpoint",
     "CheckpointError",
@@ -52,6 +55,8 @@ __all__ = [
     "MultiHeadAttention",
     "NumberWords",
     "Pairs",
+    "RecurrentConfig",
+    "RecurrentEncoderDecoder",
     "RotaryPositionalEmbedding",
     "ScaledDotProductAttention",
     "SinusoidalPositionalEncoding",

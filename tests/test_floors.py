@@ -8,8 +8,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "companion"
 FLOORS = [
     {"_shapes", "device"},
-    {"masks", "positional", "add_norm", "feed_forward", "attention"},
-    {"multi_head"},
+    {"masks", "positional", "add_norm", "feed_forward", "attention", "additive"},
+    {"multi_head", "recurrent"},
     {"encoder", "decoder"},
     {"transformer", "data"},
     {"generation", "training", "checkpoints"},
@@ -68,8 +68,7 @@ def test_the_floors_hold_what_there_is():
 
 
 def test_files_are_small():
-    lines = {
-        path.name: len(path.read_text(encoding="utf8").splitlines()) for path in sources() if module_of(path) in FLOOR
-    }
-    assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
-    assert sum(lines.values()) < 2000 + 250  # the commands are no part of the core
+    lines = {path: len(path.read_text(encoding="utf8").splitlines()) for path in sources() if module_of(path) in FLOOR}
+    assert {path.name: count for path, count in lines.items() if count > MAX_LINES} == {}
+    not_core = {"__main__", "recurrent", "additive"}  # the commands, and what came before the Transformer
+    assert sum(count for path, count in lines.items() if module_of(path) not in not_core) < 2250
