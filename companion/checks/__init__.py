@@ -7,6 +7,7 @@ never imports this one: nothing here takes part in a model.
 
 from companion.checks._report import CheckFailed, Report
 from companion.checks._spec import Bug, Check
+from companion.checks.additive import ADDITIVE_ATTENTION, additive_attention
 from companion.checks.attention import ATTENTION, ATTENTION_WEIGHTS, attention, attention_weights
 from companion.checks.generation import GREEDY, greedy
 from companion.checks.masks import (
@@ -17,6 +18,7 @@ from companion.checks.masks import (
     combine_masks,
     padding_mask,
 )
+from companion.checks.recurrent import GRU_CELL, RNN_CELL, gru_cell, rnn_cell
 from companion.checks.training import LOSS, SCHEDULE, loss, schedule
 
 # `check.attention` is the function; the module of that name is reached by `from companion.checks.attention import`.
@@ -24,6 +26,7 @@ from companion.checks.training import LOSS, SCHEDULE, loss, schedule
 CHECKS: dict[str, Check] = {
     check.name: check
     for check in (
+        ADDITIVE_ATTENTION,
         ATTENTION,
         ATTENTION_WEIGHTS,
         CAUSAL_MASK,
@@ -32,6 +35,8 @@ CHECKS: dict[str, Check] = {
         SCHEDULE,
         LOSS,
         GREEDY,
+        RNN_CELL,
+        GRU_CELL,
     )
 }
 """Every check by name, with its probes and its bank of bugs."""
@@ -42,12 +47,15 @@ __all__ = [
     "Check",
     "CheckFailed",
     "Report",
+    "additive_attention",
     "attention",
     "attention_weights",
     "causal_mask",
     "combine_masks",
     "greedy",
+    "gru_cell",
     "loss",
     "padding_mask",
+    "rnn_cell",
     "schedule",
 ]

@@ -9,9 +9,16 @@ import torch
 from companion import check
 from companion.checks._harness import run_check
 from companion.checks.attention import make_probes, make_probes_without_value
+from companion.checks.recurrent import make_gru_probes, make_rnn_probes
 from companion.checks.training import make_loss_probes
 
-SEEDED = {"attention": make_probes, "attention_weights": make_probes_without_value, "loss": make_loss_probes}
+SEEDED = {
+    "attention": make_probes,
+    "attention_weights": make_probes_without_value,
+    "loss": make_loss_probes,
+    "rnn_cell": make_rnn_probes,
+    "gru_cell": make_gru_probes,
+}
 
 EVERY_BUG = [
     pytest.param(name, entry, number, id=f"{name}-{entry.name}-{number}")

@@ -1,0 +1,124 @@
+"""The check of chapter *additive*: `additive_attention`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from companion.checks._harness import run_check
+from companion.checks._report import Report, Table, number
+from companion.checks._spec import Check, Evidence, Probe
+from companion.checks.bank import additive as bank
+from companion.checks.bank.attention_softmax import OUTPUT_BUGS
+
+_NOTHING = (
+    "A query that may attend to nothing gets NaN: the softmax of a row of -inf is 0/0. "
+    "In this course such a query gets zeros; a single NaN spreads to every position in the next layer."
+)
+_MOVES = 1e-6
+
+
+def additive_attention(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
+    """Check ``fn(query, key, value, w_q, w_k, v, mask)``, which computes additive attention.
+
+    The inputs are query (B, Q, query_dim), key (B, K, key_dim), value (B, K, V), w_q (H, query_dim), w_k (H, key_dim),
+    v (H,) and a bool mask, True = may attend, that broadcasts to (B, Q, K). The function returns the output (B, Q, V),
+    or the output and the weights. If mask has a default, it is also called without it. A query that may attend to
+    nothing should get zeros; NaN there is a warning. Values may be off by 1e-4 of the largest one.
+
+    Args:
+        fn: the function to check.
+        raises: raise `CheckFailed` if it does not pass; otherwise return the report in any case.
+        time_limit: seconds that one call may take.
+
+    Raises:
+        CheckFailed: if it does not pass.
+    """
+    __tracebackhide__ = True
+    return run_check(ADDITIVE_ATTENTION, fn, raises, time_limit)
+
+
+def make_additive_probes(seed: int = 20140901) -> tuple[Probe, ...]:
+    """Return the probes. Sizes differ, but for those that must agree for a bug to run at all."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        # Numbers that float32 holds exactly, so that a float32 run gets the same inputs.
+        return torch.randn(shape, generator=generator).double()
+
+    def inputs(
+        batch: int, queries: int, keys: int, dims: tuple[int, int, int, int], mask: Tensor, spread: float = 1.0
+    ) -> dict[str, Tensor]:
+        query_dim, key_dim, d_v, hidden = dims
+        return {
+            "query": draw(batch, queries, query_dim),
+            "key": draw(batch, keys, key_dim),
+            "value": draw(batch, keys, d_v),
+            "w_q": draw(hidden, query_dim) / 2,
+            "w_k": draw(hidden, key_dim) / 2,
+            "v": draw(hidden) * spread,
+            "mask": mask,
+        }
+
+    everything = torch.ones(5, 7, dtype=torch.bool)
+    padding = (torch.arange(5) < torch.tensor([5, 3, 2])[:, None])[:, None]
+    some = torch.rand(11, 5, 7, generator=generator) < 0.3
+    some[..., 0] |= ~some.any(dim=-1)  # each query may attend to something
+    nothing = everything.clone()
+    nothing[2] = False
+    causal = torch.ones(5, 5, dtype=torch.bool).tril()
+    names = ("query", "key", "value", "w_q", "w_k", "v")
+    alike, apart = (11, 11, 13, 17), (3, 11, 13, 17)
+    return (
+        Probe("a mask that hides nothing", inputs(2, 5, 7, alike, everything), names),
+        Probe("queries and keys of different sizes", inputs(2, 5, 7, apart, everything), names),
+        Probe("a causal mask", inputs(3, 5, 5, (7, 7, 7, 7), causal), names),
+        Probe("a padded batch", inputs(3, 7, 5, alike, padding), names),
+        Probe("large scores", inputs(11, 5, 7, (11, 11, 3, 17), some, spread=100.0)),
+        Probe("one item, one query", inputs(1, 1, 5, (7, 7, 3, 2), torch.ones(1, 5, dtype=torch.bool))),
+        Probe("no mask", inputs(2, 5, 7, alike, everything), omit="mask"),
+        Probe("a query that may attend to nothing", inputs(2, 5, 7, alike, nothing), edge_warning=_NOTHING),
+    )
+
+
+def _look(call: Callable[..., Tensor | None]) -> Evidence:
+    """Say what is odd about the weights under a causal mask: sums, leaks, and queries without influence."""
+    probe = ADDITIVE_ATTENTION.core[2]
+    inputs = dict(probe.inputs)
+    inputs["value"] = torch.eye(5).double().expand(3, 5, 5)  # with the identity for values, the output is the weights
+    right = ADDITIVE_ATTENTION.right(**inputs)
+    weights = call(**inputs)
+    if weights is None or weights.shape != right.shape:
+        return Evidence()
+    facts = []
+    sums = weights.sum(dim=-1)
+    if sums.isfinite().all() and (sums - 1).abs().max() > 0.005:
+        low, high = number(float(sums.min())), number(float(sums.max()))
+        facts.append(f"Rows of your weights sum to {low} to {high}; each should sum to 1.")
+    hidden = (weights.abs() > 1e-4) & ~inputs["mask"]
+    if hidden.any():
+        item, row, column = (int(i) for i in hidden.nonzero()[0])
+        facts.append(
+            f"Under a causal mask query {row} gives weight {number(float(weights[item, row, column]))} "
+            f"to key {column}, which it may not attend to."
+        )
+    moved = call(**{**inputs, "query": -2 * inputs["query"]})
+    if moved is not None and moved.shape == weights.shape and (moved - weights).abs().max() < _MOVES:
+        facts.append("Changing the queries moves none of your weights.")
+    return Evidence(facts, [Table.compare("Weights under a causal mask, rows are queries", weights[0], right[0])])
+
+
+ADDITIVE_ATTENTION = Check(
+    name="additive_attention",
+    parameters=("query", "key", "value", "w_q", "w_k", "v", "mask"),
+    kind="float",
+    right=bank.build_additive({}),
+    make_probes=make_additive_probes,
+    bank=(*bank.ADDITIVE_BUGS, *OUTPUT_BUGS),
+    section=bank.SCORE,
+    build=bank.build_additive,
+    look=_look,
+)

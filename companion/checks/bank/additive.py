@@ -1,0 +1,227 @@
+"""Wrong additive scores, and how to put additive attention together from right and wrong parts.
+
+A bug in the scores is a part of its own; the mask, the softmax and the average are those of attention's bank.
+
+Shapes: B batch, Q queries, K keys, H features of the hidden layer.
+"""
+
+# ruff: noqa: D103 - the sentence in a decorator is the docstring of the wrong function under it.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from companion.checks._spec import Bug, bug, section
+from companion.checks.bank.attention import Softmax, right_mask, right_output, right_softmax
+from companion.checks.bank.attention_masks import MASK_BUGS
+from companion.checks.bank.attention_softmax import SOFTMAX_BUGS
+
+SCORE = section("additive", "The additive score")
+TANH = section("additive", "What goes wrong")
+SHAPES = section("masks", "What a mask is")
+
+ADDITIVE_BUGS: list[Bug] = []
+
+
+def right_score(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    """Return v · tanh(W_q q + W_k k) for every pair, (B, Q, K)."""
+    return torch.tanh(_pairs(query @ w_q.T, key @ w_k.T)) @ v
+
+
+def build_additive(parts: Mapping[str, Callable[..., Any]]) -> Callable[..., Tensor]:
+    """Return ``fn(query, key, value, w_q, w_k, v, mask)`` made of the given parts, the rest being right."""
+    scores = parts.get("scores", right_score)
+    hide, softmax = parts.get("mask", right_mask), parts.get("softmax", right_softmax)
+    output = parts.get("output", right_output)
+
+    def additive(
+        query: Tensor, key: Tensor, value: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor, mask: Tensor
+    ) -> Tensor:
+        weights = hide(scores(query, key, w_q, w_k, v), mask, softmax)
+        return output(weights, query, key, value)
+
+    return additive
+
+
+def _pairs(queries: Tensor, keys: Tensor) -> Tensor:
+    return queries[:, :, None] + keys[:, None]  # (B, Q, K, H)
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "Your score is a dot product of query and key; the additive score is v . tanh(W_q q + W_k k).",
+    hint="Query and key are added before the hidden layer's tanh. Where do yours meet?",
+    section=SCORE,
+    part="scores",
+    also=(
+        lambda query, key, w_q, w_k, v: query @ key.mT,
+        lambda query, key, w_q, w_k, v: query @ key.mT / query.size(-1) ** 0.5,
+        lambda query, key, w_q, w_k, v: query @ w_q.T @ (key @ w_k.T).mT / v.size(0) ** 0.5,
+    ),
+)
+def dot_product_for_additive(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return query @ w_q.T @ (key @ w_k.T).mT
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "The tanh is missing: the query's part of the score is then the same for every key, and the softmax cancels it. "
+    "The score is v . tanh(W_q q + W_k k).",
+    hint="Do two different queries get different weights from your function?",
+    section=TANH,
+    part="scores",
+)
+def tanh_missing(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return _pairs(query @ w_q.T, key @ w_k.T) @ v
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "Query and key do not meet inside the tanh (each has a tanh of its own, or the query has no part in the score): "
+    "what the query adds is the same for every key, and the softmax cancels it. Add them first: tanh(W_q q + W_k k).",
+    hint="Do two different queries get different weights from your function?",
+    section=TANH,
+    part="scores",
+    also=(lambda query, key, w_q, w_k, v: (torch.tanh(key @ w_k.T) @ v)[:, None].expand(-1, query.size(1), -1),),
+)
+def tanh_of_each(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return _pairs(torch.tanh(query @ w_q.T), torch.tanh(key @ w_k.T)) @ v
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "The tanh comes after v: the score is v . tanh(W_q q + W_k k), with the tanh on the hidden layer.",
+    hint="How many numbers does your tanh see for one pair: one, or as many as the hidden layer has?",
+    section=SCORE,
+    part="scores",
+)
+def tanh_after_v(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return torch.tanh(_pairs(query @ w_q.T, key @ w_k.T) @ v)
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "The hidden layer has another nonlinearity (relu or sigmoid); the additive score takes tanh.",
+    hint="Which values can your hidden layer take? A tanh lies between -1 and 1.",
+    section=SCORE,
+    part="scores",
+    also=(lambda query, key, w_q, w_k, v: _pairs(query @ w_q.T, key @ w_k.T).sigmoid() @ v,),
+)
+def another_nonlinearity(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return _pairs(query @ w_q.T, key @ w_k.T).relu() @ v
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "W_q and W_k are swapped: W_q belongs to the query, W_k to the key.",
+    hint="Which of the two matrices has as many columns as a query has features?",
+    section=SCORE,
+    part="scores",
+)
+def matrices_swapped(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return right_score(query, key, w_k, w_q, v)
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "One matrix serves queries and keys alike; the query is multiplied by W_q, the key by W_k.",
+    hint="Do both w_q and w_k appear in your code?",
+    section=SCORE,
+    part="scores",
+    also=(lambda query, key, w_q, w_k, v: right_score(query, key, w_k, w_k, v),),
+)
+def one_matrix_for_both(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return right_score(query, key, w_q, w_q, v)
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "W_q and W_k are not transposed: they are (hidden, features), so that a query becomes query @ w_q.T.",
+    hint="Write down the shapes of query and w_q. Which dimension do they share?",
+    section=SCORE,
+    part="scores",
+)
+def not_transposed(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return right_score(query, key, w_q.T, w_k.T, v)
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "v is missing: the hidden layer is summed or averaged, where it should be weighted by v.",
+    hint="Does v appear in your code? It says how much each hidden feature counts.",
+    section=SCORE,
+    part="scores",
+    also=(lambda query, key, w_q, w_k, v: torch.tanh(_pairs(query @ w_q.T, key @ w_k.T)).mean(dim=-1),),
+)
+def v_missing(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return torch.tanh(_pairs(query @ w_q.T, key @ w_k.T)).sum(dim=-1)
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "Your scores are scaled, as those of the dot product are; the additive score is not divided by anything.",
+    hint="Is there a square root in your code? The additive score needs none: its tanh is bounded.",
+    section=SCORE,
+    part="scores",
+    also=(
+        lambda query, key, w_q, w_k, v: right_score(query, key, w_q, w_k, v) / query.size(-1) ** 0.5,
+        lambda query, key, w_q, w_k, v: right_score(query, key, w_q, w_k, v) / key.size(-1) ** 0.5,
+    ),
+)
+def scaled_scores(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return right_score(query, key, w_q, w_k, v) / v.size(0) ** 0.5
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "Query and key are subtracted: the hidden layer is tanh(W_q q + W_k k), with a plus.",
+    hint="Additive means that the two projections are added.",
+    section=SCORE,
+    part="scores",
+    also=(lambda query, key, w_q, w_k, v: right_score(-query, key, w_q, w_k, v),),
+)
+def subtracted(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return right_score(query, -key, w_q, w_k, v)
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "Query and key are multiplied feature by feature inside the tanh; they should be added: tanh(W_q q + W_k k).",
+    hint="Additive means that the two projections are added.",
+    section=SCORE,
+    part="scores",
+)
+def multiplied_inside(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return torch.tanh((query @ w_q.T)[:, :, None] * (key @ w_k.T)[:, None]) @ v
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "The mask is transposed: its rows belong to the queries and its columns to the keys, as in the scores.",
+    hint="mask broadcasts to (batch, queries, keys) as it is.",
+    section=SHAPES,
+    part="mask",
+)
+def mask_transposed(scores: Tensor, mask: Tensor, softmax: Softmax) -> Tensor:
+    return softmax(scores.masked_fill(~mask.transpose(-2, -1), float("-inf")))
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "The mask of the first item is used for the whole batch: each item has a mask of its own.",
+    hint="A padded batch: which item's padding does your code look at?",
+    section=SHAPES,
+    part="mask",
+)
+def first_mask_for_all(scores: Tensor, mask: Tensor, softmax: Softmax) -> Tensor:
+    first = mask[:1] if mask.dim() == 3 else mask
+    return softmax(scores.masked_fill(~first, float("-inf")))
+
+
+# Of attention's own bugs, those that do not speak of heads.
+_OWN = {entry.name for entry in ADDITIVE_BUGS} | {"softmax_over_heads"}
+ADDITIVE_BUGS += [entry for entry in (*MASK_BUGS, *SOFTMAX_BUGS) if entry.name not in _OWN]

@@ -1,0 +1,217 @@
+"""Wrong recurrent cells: the tanh cell and the GRU's.
+
+Shapes: B batch, I features of the input, D features of the state.
+"""
+
+# ruff: noqa: D103 - the sentence in a decorator is the docstring of the wrong function under it.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from companion.checks._spec import Bug, bug, section
+
+CELL = section("recurrent", "By hand")
+
+RNN_BUGS: list[Bug] = []
+
+
+# --- rnn_cell(x, h, w_x, w_h, b): the next state (B, D), from two parts: what is summed, and what is made of the sum
+
+
+def right_sum(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    """Add up what input, old state and bias contribute, (B, D)."""
+    return x @ w_x.T + h @ w_h.T + b
+
+
+def right_squash(total: Tensor) -> Tensor:
+    """Squash the sum into -1 to 1."""
+    return torch.tanh(total)
+
+
+def build_cell(parts: Mapping[str, Callable[..., Any]]) -> Callable[..., Tensor]:
+    """Return ``fn(x, h, w_x, w_h, b)`` made of the given parts, the rest being right."""
+    total, squash = parts.get("sum", right_sum), parts.get("squash", right_squash)
+
+    def cell(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+        return squash(total(x, h, w_x, w_h, b))
+
+    return cell
+
+
+@bug(
+    RNN_BUGS,
+    "There is no tanh: your next state is the sum itself.",
+    hint="What keeps the state from growing without a bound?",
+    section=CELL,
+    part="squash",
+)
+def no_tanh(total: Tensor) -> Tensor:
+    return total
+
+
+@bug(
+    RNN_BUGS,
+    "You squash the sum with a sigmoid, which gives 0 to 1; it should be tanh, which gives -1 to 1.",
+    hint="Can your state be negative?",
+    section=CELL,
+    part="squash",
+)
+def sigmoid_for_tanh(total: Tensor) -> Tensor:
+    return torch.sigmoid(total)
+
+
+@bug(
+    RNN_BUGS,
+    "You cut the sum off at 0, with relu; it should go through tanh.",
+    hint="Can your state be negative?",
+    section=CELL,
+    part="squash",
+)
+def relu_for_tanh(total: Tensor) -> Tensor:
+    return torch.relu(total)
+
+
+@bug(
+    RNN_BUGS,
+    "You take a softmax over the features; each feature should go through tanh on its own.",
+    hint="A state is no distribution: its features need not sum to 1.",
+    section=CELL,
+    part="squash",
+)
+def softmax_for_tanh(total: Tensor) -> Tensor:
+    return total.softmax(dim=-1)
+
+
+@bug(
+    RNN_BUGS,
+    "The bias is missing from your sum.",
+    hint="What is the next state when x and h are zero?",
+    section=CELL,
+    part="sum",
+)
+def bias_missing(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return x @ w_x.T + h @ w_h.T
+
+
+@bug(
+    RNN_BUGS,
+    "You add the bias twice, once with the input and once with the state.",
+    hint="There is one b. How often does it stand in your code?",
+    section=CELL,
+    part="sum",
+)
+def bias_twice(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return x @ w_x.T + b + h @ w_h.T + b
+
+
+@bug(
+    RNN_BUGS,
+    "Your next state does not depend on the input x.",
+    hint="Which term of the sum reads what came in?",
+    section=CELL,
+    part="sum",
+)
+def input_ignored(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return h @ w_h.T + b
+
+
+@bug(
+    RNN_BUGS,
+    "Your next state does not depend on the old state h: the cell has no memory.",
+    hint="Which term of the sum carries the past?",
+    section=CELL,
+    part="sum",
+)
+def state_ignored(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return x @ w_x.T + b
+
+
+@bug(
+    RNN_BUGS,
+    "You multiply by w_h; it should be by its transpose, since its rows belong to the features of the next state.",
+    hint="w_h is square, so both ways fit. Which index of w_h is the new feature?",
+    section=CELL,
+    part="sum",
+)
+def w_h_not_transposed(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return x @ w_x.T + h @ w_h + b
+
+
+@bug(
+    RNN_BUGS,
+    "You multiply by w_x; it should be by its transpose. It only fits when x has as many features as the state.",
+    hint="w_x is (D, I): one row for each feature of the next state.",
+    section=CELL,
+    part="sum",
+)
+def w_x_not_transposed(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return x @ w_x + h @ w_h.T + b
+
+
+@bug(
+    RNN_BUGS,
+    "You transpose neither matrix: multiply by the transposes of w_x and w_h.",
+    hint="w_x is (D, I): one row for each feature of the next state.",
+    section=CELL,
+    part="sum",
+)
+def neither_transposed(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return x @ w_x + h @ w_h + b
+
+
+@bug(
+    RNN_BUGS,
+    "You have swapped input and state: w_x belongs to x, and w_h to h.",
+    hint="Which matrix has as many columns as x has features?",
+    section=CELL,
+    part="sum",
+)
+def input_and_state_swapped(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return h @ w_x.T + x @ w_h.T + b
+
+
+@bug(
+    RNN_BUGS,
+    "You multiply the two contributions feature by feature; they should be added.",
+    hint="What would a zero input do to the memory?",
+    section=CELL,
+    part="sum",
+)
+def multiplied_not_added(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return (x @ w_x.T) * (h @ w_h.T) + b
+
+
+@bug(
+    RNN_BUGS,
+    "You add the old state to the next one, which makes a residual connection. This cell has none.",
+    hint="Through which matrix does h reach the next state, and only through it?",
+    section=CELL,
+)
+def old_state_added(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return h + torch.tanh(right_sum(x, h, w_x, w_h, b))
+
+
+@bug(
+    RNN_BUGS,
+    "You add the bias after the tanh; it should be part of the sum inside.",
+    hint="Can your state leave the range of -1 to 1?",
+    section=CELL,
+)
+def bias_outside(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return torch.tanh(x @ w_x.T + h @ w_h.T) + b
+
+
+@bug(
+    RNN_BUGS,
+    "You take a tanh of each contribution and add the results; add first, then take one tanh of the sum.",
+    hint="Can your state leave the range of -1 to 1?",
+    section=CELL,
+    also=(lambda x, h, w_x, w_h, b: torch.tanh(x @ w_x.T) + torch.tanh(h @ w_h.T + b),),
+)
+def tanh_of_each_part(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return torch.tanh(x @ w_x.T + b) + torch.tanh(h @ w_h.T)
