@@ -4,9 +4,10 @@ Run ``python book/experiments/attention_cost.py``; it goes on where it stopped.
 """
 
 import multiprocessing
-import resource
+import re
 import statistics
 import time
+from pathlib import Path
 
 import torch
 
@@ -22,8 +23,9 @@ HEADS, HEAD_DIM, REPEATS = 4, 64, 5
 
 
 def peak_memory() -> int:
-    """Return the most memory this process has held so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Return the most memory this process has held so far, in bytes (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
 
 def measure(length: int, implementation: str, seed: int) -> tuple[float, float]:
