@@ -23,6 +23,7 @@ from companion.device import default_device
 from companion.encoder import Encoder, EncoderLayer
 from companion.feed_forward import FeedForward
 from companion.generation import exact_match, greedy_decode, translate
+from companion.influence import influence
 from companion.masks import causal_mask, combine_masks, padding_mask
 from companion.multi_head import KVCache, MultiHeadAttention, merge_heads, split_heads
 from companion.positional import (
@@ -74,6 +75,7 @@ __all__ = [
     "exact_match",
     "greedy_decode",
     "has_checkpoint",
+    "influence",
     "inverse_sqrt_rate",
     "length_bucketed_batches",
     "load_checkpoint",

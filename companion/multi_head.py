@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from companion._shapes import check_divisible, check_features, check_length
 from companion.attention import ScaledDotProductAttention
+from companion.positional import RotaryPositionalEmbedding
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
@@ -107,6 +108,7 @@ class MultiHeadAttention(nn.Module):
         num_heads: number of heads, H; D must be divisible by it.
         dropout: share of the attention weights to drop while training.
         bias: whether the four projections add a bias.
+        rotary: turns the queries and keys of self-attention by their positions; made for the same head_dim.
         implementation: "fused" or "reference", as in `companion.scaled_dot_product_attention`.
 
     Raises:
@@ -120,6 +122,7 @@ class MultiHeadAttention(nn.Module):
         *,
         dropout: float = 0.0,
         bias: bool = True,
+        rotary: RotaryPositionalEmbedding | None = None,
         implementation: str = "fused",
     ) -> None:
         super().__init__()
@@ -130,6 +133,7 @@ class MultiHeadAttention(nn.Module):
         self.k_proj = nn.Linear(d_model, d_model, bias=bias)
         self.v_proj = nn.Linear(d_model, d_model, bias=bias)
         self.out_proj = nn.Linear(d_model, d_model, bias=bias)
+        self.rotary = rotary
         self.attention = ScaledDotProductAttention(dropout, implementation)
 
     def forward(
@@ -155,7 +159,8 @@ class MultiHeadAttention(nn.Module):
             (B, Q, D).
 
         Raises:
-            ValueError: if shapes do not fit; a mask (B, Q, K) is refused, as it would land on the heads.
+            ValueError: if shapes do not fit; a mask (B, Q, K) is refused, as it would land on the heads; if there
+                are a memory and rotary positions.
             TypeError: if the mask is not bool.
         """
         check_features(query, self.d_model, "query")
@@ -164,13 +169,18 @@ class MultiHeadAttention(nn.Module):
                 f"a mask of shape {tuple(mask.shape)} would broadcast its batch onto the heads: "
                 "pass mask[:, None], of shape (batch, 1, query length, key length)"
             )
+        start = 0 if cache is None else cache.length
         key, value = self._keys_and_values(query, memory, cache)  # (B, H, K, E) each
-        heads = self.attention(split_heads(self.q_proj(query), self.num_heads), key, value, mask, causal)
-        return self.out_proj(merge_heads(heads))  # (B, Q, D)
+        queries = split_heads(self.q_proj(query), self.num_heads)  # (B, H, Q, E)
+        if self.rotary is not None:
+            queries = self.rotary(queries, start)
+        return self.out_proj(merge_heads(self.attention(queries, key, value, mask, causal)))  # (B, Q, D)
 
     def _keys_and_values(self, query: Tensor, memory: Tensor | None, cache: KVCache | None) -> tuple[Tensor, Tensor]:
         if memory is not None:
             check_features(memory, self.d_model, "memory")
+            if self.rotary is not None:
+                raise ValueError("rotary positions are distances within one sequence: leave memory out, or rotary")
         if memory is not None and cache is not None and cache.length > 0:
             if cache.length != memory.size(1):
                 raise ValueError(
@@ -181,4 +191,6 @@ class MultiHeadAttention(nn.Module):
         source = query if memory is None else memory
         key = split_heads(self.k_proj(source), self.num_heads)
         value = split_heads(self.v_proj(source), self.num_heads)
+        if self.rotary is not None:  # a cached key was turned when it came, and stays so
+            key = self.rotary(key, 0 if cache is None else cache.length)
         return (key, value) if cache is None else cache.append(key, value)

@@ -17,7 +17,7 @@ FLOORS = [
     {"__main__"},
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
-BESIDE = {"recording", "viz", "checks", "results"}
+BESIDE = {"recording", "influence", "viz", "checks", "results"}
 # One step inside a floor: attention makes the mask of its `causal` argument.
 NEIGHBOURS = {("attention", "masks")}
 MAX_LINES = 250

@@ -2,7 +2,15 @@ import pytest
 import torch
 from torch import nn
 
-from companion import KVCache, MultiHeadAttention, causal_mask, merge_heads, split_heads
+from companion import (
+    KVCache,
+    MultiHeadAttention,
+    RotaryPositionalEmbedding,
+    causal_mask,
+    merge_heads,
+    scaled_dot_product_attention,
+    split_heads,
+)
 from tests.helpers import (
     BATCH,
     D_MODEL,
@@ -177,3 +185,29 @@ def test_errors_say_what_to_do():
         attention(normal(BATCH, TARGET_LEN, 5))
     with pytest.raises(ValueError, match="memory has shape"):
         attention(x, normal(BATCH, SOURCE_LEN, 5))
+
+
+def rotary_layer(**options):
+    return randomised(MultiHeadAttention(12, 3, rotary=RotaryPositionalEmbedding(4, 16), **options))
+
+
+def test_rotary_positions_turn_queries_and_keys_but_no_values(implementation):
+    attention = rotary_layer(implementation=implementation)
+    x = normal(BATCH, 7, 12)
+    q, k, v = (split_heads(project(x), 3) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
+    heads = scaled_dot_product_attention(attention.rotary(q), attention.rotary(k), v, causal_mask(7))
+    assert_close(attention(x, causal=True), attention.out_proj(merge_heads(heads)))
+
+
+def test_rotary_positions_go_on_where_the_cache_stands(implementation):
+    attention = rotary_layer(implementation=implementation)
+    x = normal(BATCH, 7, 12)
+    cache = KVCache(BATCH, 3, 7, 4, dtype=torch.float64)
+    with torch.no_grad():
+        steps = [attention(part, causal=True, cache=cache) for part in x.split([3, 1, 2, 1], dim=1)]
+        assert_close(torch.cat(steps, dim=1), attention(x, causal=True))
+
+
+def test_rotary_positions_are_for_one_sequence():
+    with pytest.raises(ValueError, match="leave memory out, or rotary"):
+        rotary_layer()(normal(1, 3, 12), normal(1, 5, 12))
