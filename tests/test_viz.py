@@ -271,7 +271,7 @@ def test_explorer_answers_the_keyboard_in_a_browser(weights, tmp_path):
     keys = """<script>
       const said = [], say = (root) => said.push(root.querySelector(".sentence").textContent);
       onerror = (message) => said.push(message);
-      const [first, second] = document.querySelectorAll(".attention-explorer");
+      const [first, second] = document.querySelectorAll(".explorer");
       say(first);
       for (const key of ["ArrowDown", "End", "ArrowDown", "Home", "ArrowRight"]) {
         first.querySelector("[role=option][tabindex='0']").focus();

@@ -1,6 +1,6 @@
 (() => {
   // Each picture brings this script; it starts those that nobody has started yet.
-  for (const root of document.querySelectorAll(".attention-explorer:not([data-ready])")) start(root);
+  for (const root of document.querySelectorAll(".explorer:not([data-ready])")) start(root);
 
   function start(root) {
     root.dataset.ready = "";

@@ -1,23 +1,17 @@
 """The attention explorer: a picture of attention to play with, in a page that has no kernel.
 
-Later pictures follow its pattern. Python writes a drawing that says everything without script, with the numbers as
-a table beside it; a small script then makes it answer. Style and script travel with each picture, since Colab shows
-every output in a frame of its own, and nothing is fetched. All ink is the page's own text colour, or one violet
-mixed with it, so that no theme has to be guessed. No element has an id, so that any number of pictures fit
-on a page. Every digit shown is rounded to hundredths here, so that a re-run gives the same bytes.
+Every digit shown is rounded to hundredths here, so that a re-run gives the same bytes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from companion.viz._page import page_picture, scrolling_table
 from companion.viz._weights import as_heads, check_tokens, hundredths
 
 CELL = 28  # pixels, as are all lengths below
@@ -81,22 +75,15 @@ class AttentionExplorer:
             "keys": self.key_tokens,
             "layers": [[name, heads.reshape(len(heads), -1).tolist()] for name, heads in self.layers.items()],
         }
-        data = json.dumps(picture, ensure_ascii=False, separators=(",", ":"))
-        return (
-            # The classes keep MathJax away from tokens such as "$"; the attribute keeps JupyterLab's shortcuts away
-            # from the arrow keys.
-            '<div class="attention-explorer mathjax_ignore tex2jax_ignore" data-lm-suppress-shortcuts="true" '
-            f'role="group" aria-label="{escape(self.title)}" data-picture="{escape(data)}">\n'
-            f"<style>{_asset('explorer.css')}</style>\n"
-            f'<p class="title">{escape(self.title)}</p>\n'
+        body = (
             '<div class="choices"></div>\n'
             f'<div class="views">\n<div class="map">{self._svg(heads[0], where)}</div>\n'
             '<div class="looks"><p class="sentence" aria-live="polite"></p><div class="bars"></div></div>\n</div>\n'
             '<p class="how">Each row asks (query), each column is attended to (key). '
             "The stronger the colour, the more attention.</p>\n"
-            f"<details><summary>The numbers of {escape(where)}</summary>{self._table(heads[0], where)}</details>\n"
-            f"<script>{_asset('explorer.js')}</script>\n</div>"
+            f"<details><summary>The numbers of {escape(where)}</summary>{self._table(heads[0], where)}</details>"
         )
+        return page_picture("explorer", self.title, body, picture)
 
     def _svg(self, weights: np.ndarray, where: str) -> str:
         """Draw one head; each row is a group, which the script makes into something to pick."""
@@ -142,18 +129,12 @@ class AttentionExplorer:
             f'<tr><th scope="row">{escape(token)}</th>{"".join(f"<td>{number / 100:.2f}</td>" for number in row)}</tr>'
             for token, row in zip(self.query_tokens, weights.tolist(), strict=True)
         )
-        return (
-            # What scrolls must be reachable by keyboard.
-            '<div class="scroll" role="region" aria-label="Table of attention weights" tabindex="0">'
+        return scrolling_table(
+            "Table of attention weights",
             f"<table><caption>{escape(where)}: rows ask, columns are attended to</caption>\n"
-            f"<thead><tr><td></td>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+            f"<thead><tr><td></td>{head}</tr></thead>\n<tbody>{body}</tbody></table>",
         )
 
 
 def _short(token: str) -> str:
     return token if len(token) <= LONGEST else token[: LONGEST - 1] + "…"
-
-
-@cache
-def _asset(name: str) -> str:
-    return files("companion.viz").joinpath(name).read_text(encoding="utf-8").strip()

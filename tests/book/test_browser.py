@@ -1,10 +1,4 @@
-"""The built pages in a browser: no error, no request that leaves the site, nothing too wide, mathematics set.
-
-Without a browser these are skipped, out loud. Where BROWSER_TESTS is "required", as in CI, a missing one is an error.
-"""
-
-import os
-import shutil
+"""The built pages in a browser: no error, no request that leaves the site, nothing too wide, mathematics set."""
 
 import pytest
 
@@ -12,24 +6,6 @@ from tools.first_cell import ROOT
 
 pytestmark = pytest.mark.pages
 PAGES = sorted((ROOT / "_build" / "html" / "book").glob("*.html"))
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        if os.environ.get("BROWSER_TESTS") == "required":
-            pytest.fail("no Chromium: install one, or name it in CHROMIUM")
-        pytest.skip("no Chromium: the pages are not looked at in a browser")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
