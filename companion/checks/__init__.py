@@ -18,6 +18,15 @@ from companion.checks.masks import (
     combine_masks,
     padding_mask,
 )
+from companion.checks.multi_head import (
+    MERGE_HEADS,
+    MULTI_HEAD,
+    SPLIT_HEADS,
+    merge_heads,
+    multi_head,
+    split_heads,
+)
+from companion.checks.positional import POSITIONAL, ROTARY, positional, rotary
 from companion.checks.recurrent import GRU_CELL, RNN_CELL, gru_cell, rnn_cell
 from companion.checks.training import LOSS, SCHEDULE, loss, schedule
 
@@ -37,6 +46,11 @@ CHECKS: dict[str, Check] = {
         GREEDY,
         RNN_CELL,
         GRU_CELL,
+        SPLIT_HEADS,
+        MERGE_HEADS,
+        MULTI_HEAD,
+        POSITIONAL,
+        ROTARY,
     )
 }
 """Every check by name, with its probes and its bank of bugs."""
@@ -55,7 +69,12 @@ __all__ = [
     "greedy",
     "gru_cell",
     "loss",
+    "merge_heads",
+    "multi_head",
     "padding_mask",
+    "positional",
     "rnn_cell",
+    "rotary",
     "schedule",
+    "split_heads",
 ]

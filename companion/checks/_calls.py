@@ -19,6 +19,10 @@ class _Stop(SystemExit):
     """Thrown into a thread that ran out of time; a `SystemExit`, because threads end on it in silence."""
 
 
+class Problem(Exception):
+    """What is wrong with the learner's code, as a whole sentence, found before the code could run."""
+
+
 @dataclass(frozen=True)
 class Result:
     """How a call ended: with a value, with an error, or not in time."""
@@ -65,6 +69,8 @@ def fresh(value: Any, dtype: torch.dtype | None = None) -> Any:
 
 def arrange(function: Callable[..., Any], inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Split inputs into positional and keyword arguments: by position, as long as the function allows it."""
+    if getattr(function, "by_name", False):  # a class
+        return (), dict(inputs)
     keyword_only = {
         parameter.name for parameter in _parameters(function) if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
@@ -74,6 +80,8 @@ def arrange(function: Callable[..., Any], inputs: Mapping[str, Any]) -> tuple[tu
 
 def has_default(function: Callable[..., Any], name: str, position: int) -> bool:
     """Whether the function can be called without its parameter `name`, which stands at `position`."""
+    if hasattr(function, "has_default"):  # a class
+        return bool(function.has_default(name))
     parameters = _parameters(function)
     found = [p for p in parameters if p.name == name] or parameters[position : position + 1]
     return bool(found) and found[0].default is not inspect.Parameter.empty
@@ -81,6 +89,8 @@ def has_default(function: Callable[..., Any], name: str, position: int) -> bool:
 
 def signature_problem(function: Any, parameters: tuple[str, ...], call: str) -> str:
     """Say in a sentence why the function cannot be called as the check calls it; empty if it can."""
+    if hasattr(function, "signature_problem"):  # a class
+        return str(function.signature_problem())
     if not callable(function):
         return f"The check needs the function itself, {call}, and got {type_name(function)}."
     try:
@@ -114,16 +124,12 @@ def describe_error(error: BaseException, function: Callable[..., Any]) -> str:
     """Name an exception, its first line, and the line of the learner's function that it came from."""
     lines = str(error).strip().splitlines()
     text = re.sub(r"0x[0-9a-fA-F]+", "0x...", lines[0])[:200] if lines else "no message"
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    codes = getattr(function, "codes", None) or [getattr(inspect.unwrap(function), "__code__", None)]
     where = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if code is not None and frame.f_code is code:
-            where = f" in line {_line(error, code) - code.co_firstlineno + 1} of {code.co_name}"
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code in codes:  # the innermost is said
+            where = f" in line {line - frame.f_code.co_firstlineno + 1} of {frame.f_code.co_name}"
     return f"{type(error).__name__}{where}: {text}"
-
-
-def _line(error: BaseException, code: Any) -> int:
-    return [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code is code][-1]
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

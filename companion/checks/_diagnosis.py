@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch import Tensor
 from companion.checks._outputs import Outcome
 from companion.checks._spec import Bug, Check, Probe, as_tensor
 
+_OUTPUTS: WeakKeyDictionary[Check, dict[tuple[Any, ...], Tensor | None]] = WeakKeyDictionary()
 _USABLE = 0.1  # share of the numbers that a bug's outputs must leave to compare
 
 
@@ -31,7 +33,9 @@ def diagnose(check: Check, outcomes: Sequence[Outcome]) -> tuple[tuple[Bug, ...]
     return tuple(
         (one, other)
         for one, other in pairs
-        if _explains(check, check.assemble({one.part: one.wrong, other.part: other.wrong}), outcomes)
+        if _explains(
+            check, check.assemble({one.part: one.wrong, other.part: other.wrong}), outcomes, (one.name, other.name)
+        )
     )
 
 
@@ -58,14 +62,19 @@ def off_by(value: Tensor, right: Tensor) -> float:
 
 
 def _explains_one_way(check: Check, entry: Bug, outcomes: Sequence[Outcome]) -> bool:
-    return any(_explains(check, implementation, outcomes) for implementation in check.implementations(entry))
+    return any(
+        _explains(check, implementation, outcomes, (entry.name, number))
+        for number, implementation in enumerate(check.implementations(entry))
+    )
 
 
-def _explains(check: Check, implementation: Callable[..., Any], outcomes: Sequence[Outcome]) -> bool:
+def _explains(
+    check: Check, implementation: Callable[..., Any], outcomes: Sequence[Outcome], key: tuple[str, Any]
+) -> bool:
     """Whether the implementation does what the learner's does on every probe, and shows a bug in doing so."""
     shows, usable, total = False, 0, 0
     for probe, outcome, right in zip(check.core, outcomes, check.expected_on_core, strict=True):
-        output = _run(implementation, probe)
+        output = _run_once(check, key, implementation, probe)
         if not _matches(output, outcome, right):
             return False  # most bugs leave here, on the first probe
         total += right.numel()
@@ -94,6 +103,15 @@ def _right_on_core(check: Check, implementation: Callable[..., Any]) -> bool:
         if output is None or output.shape != right.shape or off_by(output, right) > check.tolerance:
             return False
     return True
+
+
+def _run_once(check: Check, key: tuple[str, Any], implementation: Callable[..., Any], probe: Probe) -> Tensor | None:
+    """Return what a bug does on a probe; it is kept, since a learner runs a check many times."""
+    known = _OUTPUTS.setdefault(check, {})
+    place = (*key, probe.name)
+    if place not in known:
+        known[place] = _run(implementation, probe)
+    return known[place]
 
 
 def _run(implementation: Callable[..., Any], probe: Probe) -> Tensor | None:

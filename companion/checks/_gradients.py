@@ -36,7 +36,7 @@ def gradient_problem(
     if result.error is not None:
         return f"Your output is right, but it cannot be differentiated: {describe_error(result.error, function)}"
     for name, yours, right in zip(
-        probe.gradients, result.value, _gradients(check.right, probe, weights, None), strict=True
+        probe.gradients, result.value, _gradients(check.adapt(check.right), probe, weights, None), strict=True
     ):
         if yours is None or not yours.any():
             return f"Your output is right, but no gradient reaches {name}: part of the computation is detached."

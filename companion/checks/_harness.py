@@ -53,7 +53,7 @@ class _Judge:
 
     def __init__(self, check: Check, function: Function, limit: float) -> None:
         self.check = check
-        self.function = function
+        self.function = check.adapt(function)
         self.limit = limit
         self.dtype: torch.dtype | None = None  # None: the probes' own float64
         self.warnings: list[str] = []
@@ -83,9 +83,13 @@ class _Judge:
                 self.warnings.append(_FLOAT32_ONLY)
                 return again
             self.dtype = None
-        elif any(outcome.value is not None and outcome.value.dtype == torch.float32 for outcome in outcomes):
+        elif self.takes_floats() and any(o.value is not None and o.value.dtype == torch.float32 for o in outcomes):
             self.warnings.append("Your output is float32 for float64 inputs: keep the dtype of the inputs.")
         return outcomes
+
+    def takes_floats(self) -> bool:
+        inputs = self.check.core[0].inputs.values()
+        return any(isinstance(value, Tensor) and value.is_floating_point() for value in inputs)
 
     def observe_until_stopped(self) -> list[Outcome]:
         outcomes: list[Outcome] = []

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion.checks._calls import arrange, call_with_limit, describe, describe_error, fresh, type_name
+from companion.checks._calls import Problem, arrange, call_with_limit, describe, describe_error, fresh, type_name
 from companion.checks._spec import Check, Probe
 
 
@@ -35,6 +35,7 @@ def observe(
 ) -> Outcome:
     """Run the function on a probe, with copies of the inputs, and read what comes back."""
     inputs = {name: fresh(value, dtype) for name, value in probe.inputs.items() if name != probe.omit}
+    called_with = describe({name: value for name, value in inputs.items() if name in check.told})
     args, kwargs = arrange(function, inputs)
     result = call_with_limit(function, args, kwargs, limit)
     if result.timed_out:
@@ -43,14 +44,16 @@ def observe(
             "Is there a loop that never ends?",
             kind="timeout",
         )
+    if isinstance(result.error, Problem):
+        return Outcome(problem=str(result.error), kind="type")
     if result.error is not None:
         if isinstance(result.error, NotImplementedError) and str(result.error) in ("", "your turn"):
             return Outcome(problem="It is not written yet.", kind="unwritten")
         return Outcome(
-            problem=f"Your function raised {describe_error(result.error, function)} (called with {describe(inputs)})",
+            problem=f"Your function raised {describe_error(result.error, function)} (called with {called_with})",
             kind="raised",
         )
-    outcome = read(check.kind, result.value, check.expected(probe), describe(inputs))
+    outcome = read(check.kind, result.value, check.expected(probe), called_with)
     changed = [
         name
         for name, value in inputs.items()

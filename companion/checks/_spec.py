@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from companion.checks._report import Table
+
+if TYPE_CHECKING:
+    from companion.checks._modules import Module
 
 Function = Callable[..., Any]
 
@@ -98,14 +102,17 @@ class Check:
 
     Attributes:
         name: as in ``check.name(fn)``.
+        expects: what is to be handed in, for the docstring of the public function: "``fn(x)``, which ...".
         parameters: what the function is called with, in order.
         kind: what it returns: "float" or "bool" for a tensor, "number", or "ids" for a list of ids.
         right: the right function.
-        make_probes: makes the probes (on first use, so that importing the package costs nothing).
+        make_probes: makes the probes (on first use, so that importing the package costs nothing); with a seed, others.
         bank: the known bugs.
         section: where to read when no bug is recognised.
         build: makes a whole function from some wrong parts; needed if a bug in the bank has a part.
         look: given a way to call the function, returns facts about it.
+        module: for a check of a class, what is expected of it; `parameters` are then those of its forward, `right`,
+            the bank and `build` give classes or functions made of them.
         tolerance: a value is right if it is off by at most this share of the largest right value of the probe.
             The default lets float32 pass and stops half precision.
     """
@@ -114,17 +121,34 @@ class Check:
     parameters: tuple[str, ...]
     kind: str
     right: Function
-    make_probes: Callable[[], tuple[Probe, ...]]
+    make_probes: Callable[..., tuple[Probe, ...]]
     bank: tuple[Bug, ...]
     section: str
     build: Callable[[Mapping[str, Function]], Function] | None = None
     look: Look | None = None
+    module: Module | None = None
     tolerance: float = 1e-4
+    expects: str = ""
 
     @property
     def call(self) -> str:
         """The signature, as it is written."""
-        return f"fn({', '.join(self.parameters)})"
+        return self.module.call if self.module else f"fn({', '.join(self.parameters)})"
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The inputs that a sentence names: not the parameters of a class."""
+        return (*self.module.sizes, *self.parameters) if self.module else self.parameters
+
+    def adapt(self, handed_in: Any) -> Function:
+        """Return what a learner hands in, or what is in the bank, as a function."""
+        return self.module.function(handed_in) if self.module else handed_in
+
+    def with_seed(self, seed: int) -> Check:
+        """Return the same check on probes with other numbers; probes without drawn numbers stay as they are."""
+        if "seed" not in inspect.signature(self.make_probes).parameters:
+            return self
+        return _seeded(self, seed)
 
     @cached_property
     def probes(self) -> tuple[Probe, ...]:
@@ -138,7 +162,7 @@ class Check:
 
     def expected(self, probe: Probe) -> Tensor:
         """Return the right output on a probe."""
-        return as_tensor(self.right(**probe.inputs))
+        return as_tensor(self.adapt(self.right)(**probe.inputs))
 
     @cached_property
     def expected_on_core(self) -> tuple[Tensor, ...]:
@@ -152,9 +176,14 @@ class Check:
     def assemble(self, parts: Mapping[str, Function]) -> Function:
         """Return a whole function from wrong parts."""
         if "" in parts:
-            return parts[""]
+            return self.adapt(parts[""])
         assert self.build is not None, f"{self.name} has bugs in parts, but does not say how to build from parts"
-        return self.build(parts)
+        return self.adapt(self.build(parts))
+
+
+@lru_cache(maxsize=32)  # what a check has computed is kept with it
+def _seeded(check: Check, seed: int) -> Check:
+    return replace(check, make_probes=partial(check.make_probes, seed))
 
 
 def as_tensor(output: Any) -> Tensor:

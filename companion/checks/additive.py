@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from companion.checks._harness import run_check
-from companion.checks._report import Report, Table, number
+from companion.checks._public import public
+from companion.checks._report import Table, number
 from companion.checks._spec import Check, Evidence, Probe
 from companion.checks.bank import additive as bank
 from companion.checks.bank.attention_softmax import OUTPUT_BUGS
@@ -19,26 +18,6 @@ _NOTHING = (
     "In this course such a query gets zeros; a single NaN spreads to every position in the next layer."
 )
 _MOVES = 1e-6
-
-
-def additive_attention(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(query, key, value, w_q, w_k, v, mask)``, which computes additive attention.
-
-    The inputs are query (B, Q, query_dim), key (B, K, key_dim), value (B, K, V), w_q (H, query_dim), w_k (H, key_dim),
-    v (H,) and a bool mask, True = may attend, that broadcasts to (B, Q, K). The function returns the output (B, Q, V),
-    or the output and the weights. If mask has a default, it is also called without it. A query that may attend to
-    nothing should get zeros; NaN there is a warning. Values may be off by 1e-4 of the largest one.
-
-    Args:
-        fn: the function to check.
-        raises: raise `CheckFailed` if it does not pass; otherwise return the report in any case.
-        time_limit: seconds that one call may take.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(ADDITIVE_ATTENTION, fn, raises, time_limit)
 
 
 def make_additive_probes(seed: int = 20140901) -> tuple[Probe, ...]:
@@ -113,6 +92,14 @@ def _look(call: Callable[..., Tensor | None]) -> Evidence:
 
 ADDITIVE_ATTENTION = Check(
     name="additive_attention",
+    expects="""
+    ``fn(query, key, value, w_q, w_k, v, mask)``, which computes additive attention.
+
+    The inputs are query (B, Q, query_dim), key (B, K, key_dim), value (B, K, V), w_q (H, query_dim), w_k (H, key_dim),
+    v (H,) and a bool mask, True = may attend, that broadcasts to (B, Q, K). The function returns the output (B, Q, V),
+    or the output and the weights. If mask has a default, it is also called without it. A query that may attend to
+    nothing should get zeros; NaN there is a warning. Values may be off by 1e-4 of the largest one.
+    """,
     parameters=("query", "key", "value", "w_q", "w_k", "v", "mask"),
     kind="float",
     right=bank.build_additive({}),
@@ -122,3 +109,5 @@ ADDITIVE_ATTENTION = Check(
     build=bank.build_additive,
     look=_look,
 )
+
+additive_attention = public(ADDITIVE_ATTENTION)

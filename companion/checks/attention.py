@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from companion.checks._harness import run_check
-from companion.checks._report import Report, Table, number
+from companion.checks._public import public
+from companion.checks._report import Table, number
 from companion.checks._spec import Check, Evidence, Probe, section
 from companion.checks.bank.attention import build_attention, build_weights
 from companion.checks.bank.attention_masks import MASK_BUGS
@@ -21,38 +20,6 @@ _NOTHING = (
     "In this course such a query gets zeros; a single NaN spreads to every position in the next layer."
 )
 _LEAK = 1e-4
-
-
-def attention(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(query, key, value, mask)``, which computes scaled dot-product attention.
-
-    The inputs are query (B, H, Q, D), key (B, H, K, D), value (B, H, K, V) and a bool mask, True = may attend,
-    that broadcasts to (B, H, Q, K). The function returns the output (B, H, Q, V), or the output and the weights.
-    If mask has a default, it is also called without it. A query that may attend to nothing should get zeros; NaN
-    there is a warning. Values may be off by 1e-4 of the largest one, so that float32 passes.
-
-    Args:
-        fn: the function to check.
-        raises: raise `CheckFailed` if it does not pass; otherwise return the report in any case.
-        time_limit: seconds that one call may take.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(ATTENTION, fn, raises, time_limit)
-
-
-def attention_weights(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(query, key, mask)``, which returns the attention weights (B, H, Q, K).
-
-    Inputs, tolerance and arguments are those of `attention`.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(ATTENTION_WEIGHTS, fn, raises, time_limit)
 
 
 def make_probes(seed: int = 20170612) -> tuple[Probe, ...]:
@@ -177,6 +144,14 @@ _WEIGHT_BUGS = (*SCORES_BUGS, *MASK_BUGS, *SOFTMAX_BUGS)
 
 ATTENTION = Check(
     name="attention",
+    expects="""
+    ``fn(query, key, value, mask)``, which computes scaled dot-product attention.
+
+    The inputs are query (B, H, Q, D), key (B, H, K, D), value (B, H, K, V) and a bool mask, True = may attend,
+    that broadcasts to (B, H, Q, K). The function returns the output (B, H, Q, V), or the output and the weights.
+    If mask has a default, it is also called without it. A query that may attend to nothing should get zeros; NaN
+    there is a warning. Values may be off by 1e-4 of the largest one, so that float32 passes.
+    """,
     parameters=("query", "key", "value", "mask"),
     kind="float",
     right=build_attention({}),
@@ -189,6 +164,9 @@ ATTENTION = Check(
 
 ATTENTION_WEIGHTS = Check(
     name="attention_weights",
+    expects="""
+    ``fn(query, key, mask)``, which returns the attention weights (B, H, Q, K).
+    """,
     parameters=("query", "key", "mask"),
     kind="float",
     right=build_weights({}),
@@ -198,3 +176,6 @@ ATTENTION_WEIGHTS = Check(
     build=build_weights,
     look=_look_at_weights,
 )
+
+attention = public(ATTENTION)
+attention_weights = public(ATTENTION_WEIGHTS)

@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from companion.checks._harness import run_check
-from companion.checks._report import Report
+from companion.checks._public import public
 from companion.checks._spec import Check, Evidence, Probe
 from companion.checks.bank import generation as bank
 
 _LONGEST = 200
-
-
-def greedy(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(next_logits, bos_id, eos_id, max_len)``, which decodes greedily.
-
-    ``next_logits(ids)`` takes the list of all ids so far, which begins with bos_id, and returns the logits of the
-    next token, a tensor of shape (vocabulary,). The function returns the list of the new ids: without bos_id, with
-    eos_id as the last one if it was produced, and at most max_len of them, eos_id counted.
-
-    Args:
-        fn: the function to check.
-        raises: raise `CheckFailed` if it does not pass; otherwise return the report in any case.
-        time_limit: seconds that one call may take.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(GREEDY, fn, raises, time_limit)
 
 
 class _Script:
@@ -88,6 +67,13 @@ def _ids(tokens: Tensor) -> str:
 
 GREEDY = Check(
     name="greedy",
+    expects="""
+    ``fn(next_logits, bos_id, eos_id, max_len)``, which decodes greedily.
+
+    ``next_logits(ids)`` takes the list of all ids so far, which begins with bos_id, and returns the logits of the
+    next token, a tensor of shape (vocabulary,). The function returns the list of the new ids: without bos_id, with
+    eos_id as the last one if it was produced, and at most max_len of them, eos_id counted.
+    """,
     parameters=("next_logits", "bos_id", "eos_id", "max_len"),
     kind="ids",
     right=bank.right_greedy,
@@ -96,3 +82,5 @@ GREEDY = Check(
     section=bank.GREEDY,
     look=_look,
 )
+
+greedy = public(GREEDY)

@@ -3,57 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from companion.checks._harness import run_check
-from companion.checks._report import Report, Table
+from companion.checks._public import public
+from companion.checks._report import Table
 from companion.checks._spec import Check, Evidence, Probe
 from companion.checks.bank import masks_causal, masks_padding
-
-
-def causal_mask(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(query_len, key_len)``, which returns a bool mask (Q, K), True = may attend, aligned bottom-right.
-
-    The last query sees every key; with fewer keys than queries the first queries see nothing.
-
-    Args:
-        fn: the function to check.
-        raises: raise `CheckFailed` if it does not pass; otherwise return the report in any case.
-        time_limit: seconds that one call may take.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(CAUSAL_MASK, fn, raises, time_limit)
-
-
-def padding_mask(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(token_ids, pad_id)``, which returns a bool mask (B, 1, 1, K) that is True on real tokens.
-
-    token_ids is an integer tensor (B, K); pad_id may be any id, and padding may stand anywhere. Arguments as in
-    `causal_mask`.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(PADDING_MASK, fn, raises, time_limit)
-
-
-def combine_masks(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(padding, causal)``, which combines bool masks (B, 1, 1, K) and (Q, K) by AND into (B, 1, Q, K).
-
-    Arguments as in `causal_mask`.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(COMBINE_MASKS, fn, raises, time_limit)
 
 
 def _causal_probes() -> tuple[Probe, ...]:
@@ -114,6 +71,11 @@ def _first_wrong(yours: Tensor, right: Tensor, probe: Probe) -> str:
 
 CAUSAL_MASK: Check = Check(
     name="causal_mask",
+    expects="""
+    ``fn(query_len, key_len)``, which returns a bool mask (Q, K), True = may attend, aligned bottom-right.
+
+    The last query sees every key; with fewer keys than queries the first queries see nothing.
+    """,
     parameters=("query_len", "key_len"),
     kind="bool",
     right=masks_causal.right_causal_mask,
@@ -125,6 +87,11 @@ CAUSAL_MASK: Check = Check(
 
 PADDING_MASK: Check = Check(
     name="padding_mask",
+    expects="""
+    ``fn(token_ids, pad_id)``, which returns a bool mask (B, 1, 1, K) that is True on real tokens.
+
+    token_ids is an integer tensor (B, K); pad_id may be any id, and padding may stand anywhere.
+    """,
     parameters=("token_ids", "pad_id"),
     kind="bool",
     right=masks_padding.right_padding_mask,
@@ -136,6 +103,9 @@ PADDING_MASK: Check = Check(
 
 COMBINE_MASKS: Check = Check(
     name="combine_masks",
+    expects="""
+    ``fn(padding, causal)``, which combines bool masks (B, 1, 1, K) and (Q, K) by AND into (B, 1, Q, K).
+    """,
     parameters=("padding", "causal"),
     kind="bool",
     right=masks_padding.right_combined,
@@ -144,3 +114,7 @@ COMBINE_MASKS: Check = Check(
     section=masks_padding.COMBINING,
     look=_look_at(lambda: COMBINE_MASKS),
 )
+
+causal_mask = public(CAUSAL_MASK)
+padding_mask = public(PADDING_MASK)
+combine_masks = public(COMBINE_MASKS)

@@ -3,47 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from companion.checks._harness import run_check
-from companion.checks._report import Report, Table, number
+from companion.checks._public import public
+from companion.checks._report import Table, number
 from companion.checks._spec import Check, Evidence, Probe
 from companion.checks.bank import recurrent, recurrent_gru
-
-
-def rnn_cell(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(x, h, w_x, w_h, b)``, which returns the next state (B, D) of a tanh cell.
-
-    The inputs are x (B, I), the old state h (B, D), the matrices w_x (D, I) and w_h (D, D), which have one row for
-    each feature of the next state as in torch, and the bias b (D,). The next state is
-    tanh(x w_x^T + h w_h^T + b).
-
-    Args:
-        fn: the function to check.
-        raises: raise `CheckFailed` if it does not pass; otherwise return the report in any case.
-        time_limit: seconds that one call may take.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(RNN_CELL, fn, raises, time_limit)
-
-
-def gru_cell(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(x, h, w_x, w_h, b_x, b_h)``, which returns the next state (B, D) of torch's GRU cell.
-
-    The inputs are x (B, I), the old state h (B, D), w_x (3 D, I), w_h (3 D, D), b_x and b_h (3 D,); their three
-    blocks of D rows are the reset gate, the update gate and the candidate. Arguments as in `rnn_cell`.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(GRU_CELL, fn, raises, time_limit)
 
 
 def make_rnn_probes(seed: int = 19901) -> tuple[Probe, ...]:
@@ -105,6 +72,13 @@ def _unmoved(call: Callable[..., Tensor | None], inputs: dict[str, Tensor], name
 
 RNN_CELL: Check = Check(
     name="rnn_cell",
+    expects="""
+    ``fn(x, h, w_x, w_h, b)``, which returns the next state (B, D) of a tanh cell.
+
+    The inputs are x (B, I), the old state h (B, D), the matrices w_x (D, I) and w_h (D, D), which have one row for
+    each feature of the next state as in torch, and the bias b (D,). The next state is
+    tanh(x w_x^T + h w_h^T + b).
+    """,
     parameters=("x", "h", "w_x", "w_h", "b"),
     kind="float",
     right=recurrent.build_cell({}),
@@ -117,6 +91,12 @@ RNN_CELL: Check = Check(
 
 GRU_CELL: Check = Check(
     name="gru_cell",
+    expects="""
+    ``fn(x, h, w_x, w_h, b_x, b_h)``, which returns the next state (B, D) of torch's GRU cell.
+
+    The inputs are x (B, I), the old state h (B, D), w_x (3 D, I), w_h (3 D, D), b_x and b_h (3 D,); their three
+    blocks of D rows are the reset gate, the update gate and the candidate.
+    """,
     parameters=("x", "h", "w_x", "w_h", "b_x", "b_h"),
     kind="float",
     right=recurrent_gru.right_gru_cell,
@@ -125,3 +105,6 @@ GRU_CELL: Check = Check(
     section=recurrent_gru.GATES,
     look=_look_at(lambda: GRU_CELL),
 )
+
+rnn_cell = public(RNN_CELL)
+gru_cell = public(GRU_CELL)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion.checks._harness import run_check
-from companion.checks._report import Report, number
+from companion.checks._public import public
+from companion.checks._report import number
 from companion.checks._spec import Check, Evidence, Probe
 from companion.checks.bank import training_loss, training_schedule
 
@@ -18,37 +18,6 @@ _LARGE_LOGITS = (
     "With large logits your loss is not finite: a probability becomes 0, and its logarithm minus infinity. "
     "log_softmax and cross_entropy never compute that 0."
 )
-
-
-def schedule(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(step, d_model, warmup_steps)``, which returns the paper's learning rate (section 5.3) as a number.
-
-    Steps are counted from 1: the function is never called with step 0, where the formula divides by zero.
-
-    Args:
-        fn: the function to check.
-        raises: raise `CheckFailed` if it does not pass; otherwise return the report in any case.
-        time_limit: seconds that one call may take.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(SCHEDULE, fn, raises, time_limit)
-
-
-def loss(fn: Callable[..., Any], *, raises: bool = True, time_limit: float = 10.0) -> Report:
-    """Check ``fn(logits, targets, pad_id)``, which returns the mean cross-entropy in nats over the real targets.
-
-    logits are (B, T, vocabulary), targets (B, T) ids that stand at the same positions; targets equal to pad_id do
-    not count, and each real target counts the same. The result is a tensor without dimensions that gradients can
-    flow back from. Arguments as in `schedule`.
-
-    Raises:
-        CheckFailed: if it does not pass.
-    """
-    __tracebackhide__ = True
-    return run_check(LOSS, fn, raises, time_limit)
 
 
 def _schedule_probes() -> tuple[Probe, ...]:
@@ -129,6 +98,11 @@ def _look_at_loss(call: Callable[..., Tensor | None]) -> Evidence:
 
 SCHEDULE = Check(
     name="schedule",
+    expects="""
+    ``fn(step, d_model, warmup_steps)``, which returns the paper's learning rate (section 5.3) as a number.
+
+    Steps are counted from 1: the function is never called with step 0, where the formula divides by zero.
+    """,
     parameters=("step", "d_model", "warmup_steps"),
     kind="number",
     right=training_schedule.right_schedule,
@@ -140,6 +114,13 @@ SCHEDULE = Check(
 
 LOSS = Check(
     name="loss",
+    expects="""
+    ``fn(logits, targets, pad_id)``, which returns the mean cross-entropy in nats over the real targets.
+
+    logits are (B, T, vocabulary), targets (B, T) ids that stand at the same positions; targets equal to pad_id do
+    not count, and each real target counts the same. The result is a tensor without dimensions that gradients can
+    flow back from.
+    """,
     parameters=("logits", "targets", "pad_id"),
     kind="float",
     right=training_loss.right_loss,
@@ -148,3 +129,6 @@ LOSS = Check(
     section=training_loss.LOSS,
     look=_look_at_loss,
 )
+
+schedule = public(SCHEDULE)
+loss = public(LOSS)

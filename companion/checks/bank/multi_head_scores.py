@@ -1,0 +1,93 @@
+"""Wrong multi-head layers: the scores in each head."""
+
+# ruff: noqa: D103 - the sentence in a decorator is the docstring of the wrong function under it.
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from companion.checks._spec import Bug, bug, section
+
+SCALING = section("attention", "An experiment: what the scale is for")
+
+SCORES_BUGS: list[Bug] = []
+
+
+def _scaled(power: float) -> Any:
+    def scores(self: Any, query: Tensor, key: Tensor) -> Tensor:
+        return query @ key.transpose(-2, -1) * query.size(-1) ** power
+
+    return scores
+
+
+@bug(
+    SCORES_BUGS,
+    "Your scores are not divided by sqrt(d_k), the root of the number of features of a head.",
+    hint="Which line keeps the scores of long vectors from growing?",
+    section=SCALING,
+    part="scores",
+)
+def scores_not_scaled(self: Any, query: Tensor, key: Tensor) -> Tensor:
+    return query @ key.transpose(-2, -1)
+
+
+@bug(
+    SCORES_BUGS,
+    "Your scores are divided by sqrt(d_model); in a head it is sqrt(d_k), with d_k = d_model / num_heads.",
+    hint="Over how many features does a dot product in one head run?",
+    section=SCALING,
+    part="scores",
+)
+def scaled_by_d_model(self: Any, query: Tensor, key: Tensor) -> Tensor:
+    return query @ key.transpose(-2, -1) / (query.size(1) * query.size(-1)) ** 0.5
+
+
+@bug(
+    SCORES_BUGS,
+    "Your scores are divided by the root of the number of heads; it should be sqrt(d_k), the root of the number of "
+    "features of a head.",
+    hint="Which size does your scale read? Queries in heads are (B, H, Q, d_k).",
+    section=SCALING,
+    part="scores",
+)
+def scaled_by_num_heads(self: Any, query: Tensor, key: Tensor) -> Tensor:
+    return query @ key.transpose(-2, -1) / self.num_heads**0.5
+
+
+@bug(
+    SCORES_BUGS,
+    "Your scores are scaled by d_k, or multiplied by its root; they should be divided by sqrt(d_k).",
+    hint="The standard deviation of a dot product grows like the root of d_k.",
+    section=SCALING,
+    part="scores",
+    also=(_scaled(0.5),),
+)
+def scaled_by_d_k(self: Any, query: Tensor, key: Tensor) -> Tensor:
+    return _scaled(-1.0)(self, query, key)
+
+
+@bug(
+    SCORES_BUGS,
+    "Your scores are divided by the root of the number of keys; it should be sqrt(d_k), the root of the number of "
+    "features of a head.",
+    hint="Which size does your scale read? Keys in heads are (B, H, K, d_k).",
+    section=SCALING,
+    part="scores",
+)
+def scaled_by_number_of_keys(self: Any, query: Tensor, key: Tensor) -> Tensor:
+    return query @ key.transpose(-2, -1) / key.size(-2) ** 0.5
+
+
+@bug(
+    SCORES_BUGS,
+    "Queries and keys are normalised to length 1 before their product; lengths count in a scaled dot product.",
+    hint="Scaling divides by a number that depends on the shape only, not on the values.",
+    section=SCALING,
+    part="scores",
+    also=(lambda self, query, key: F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT / query.size(-1) ** 0.5,),
+)
+def cosines_for_products(self: Any, query: Tensor, key: Tensor) -> Tensor:
+    return F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT

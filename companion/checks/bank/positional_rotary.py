@@ -1,0 +1,260 @@
+"""Wrong rotary positions: ``fn(x, start)``, which turns the pairs of features of queries or keys.
+
+Two parts: ``angles(length, features, start)``, (L, E / 2), and ``turn(x, angles)``.
+Shapes: B batch, H heads, L length, E features of a head.
+"""
+
+# ruff: noqa: D103 - the sentence in a decorator is the docstring of the wrong function under it.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from companion.checks._spec import Bug, bug, section
+from companion.checks.bank.positional import SINUSOIDS, WRONG
+
+ROTARY = section("positional", "Rotary positions")
+
+ROTARY_BUGS: list[Bug] = []
+
+
+def _angles(positions: Tensor, exponent: Tensor, base: float = 10_000.0) -> Tensor:
+    return positions[:, None] * base**-exponent
+
+
+def _positions(length: int, start: int) -> Tensor:
+    return start + torch.arange(length, dtype=torch.float64)
+
+
+def _exponent(features: int) -> Tensor:
+    return torch.arange(0, features, 2, dtype=torch.float64) / features
+
+
+def right_angles(length: int, features: int, start: int) -> Tensor:
+    """Return position / 10000^(2i / E) for the positions from `start` on."""
+    return _angles(_positions(length, start), _exponent(features))
+
+
+def right_turn(x: Tensor, angles: Tensor) -> Tensor:
+    """Turn the pairs (2i, 2i + 1) of x by the angles."""
+    sin, cos = angles.sin(), angles.cos()
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+
+
+def build_rotary(parts: Mapping[str, Callable[..., Any]]) -> Callable[..., Tensor]:
+    """Return ``fn(x, start)`` made of the given parts, the rest being right."""
+    angles, turn = parts.get("angles", right_angles), parts.get("turn", right_turn)
+
+    def rotary(x: Tensor, start: int) -> Tensor:
+        return turn(x, angles(x.size(-2), x.size(-1), start))
+
+    return rotary
+
+
+@bug(
+    ROTARY_BUGS,
+    "start is ignored: your first token always stands at position 0. A step with a cache then gets the wrong position.",
+    hint="Where in your function does start appear?",
+    section=WRONG,
+    part="angles",
+)
+def start_ignored(length: int, features: int, start: int) -> Tensor:
+    return right_angles(length, features, 0)
+
+
+@bug(
+    ROTARY_BUGS,
+    "All tokens are turned as the first one, by the position start; the following ones stand at start + 1, start + 2, "
+    "and so on.",
+    hint="How many different angles does your first pair get?",
+    section=ROTARY,
+    part="angles",
+)
+def one_position_for_all(length: int, features: int, start: int) -> Tensor:
+    return right_angles(1, features, start)
+
+
+@bug(
+    ROTARY_BUGS,
+    "Your positions are one too large: the first token stands at position start, and at position 0 nothing turns.",
+    hint="By which angle is the first token turned when start is 0?",
+    section=ROTARY,
+    part="angles",
+)
+def rotary_positions_from_one(length: int, features: int, start: int) -> Tensor:
+    return right_angles(length, features, start + 1)
+
+
+@bug(
+    ROTARY_BUGS,
+    "Your exponent is doubled: it is 4i / E, and should be 2i / E.",
+    hint="What does your index run over: pairs (0, 1, 2, ...) or features (0, 2, 4, ...)? Which of them needs a 2?",
+    section=WRONG,
+    part="angles",
+)
+def rotary_exponent_doubled(length: int, features: int, start: int) -> Tensor:
+    return _angles(_positions(length, start), 2 * _exponent(features))
+
+
+@bug(
+    ROTARY_BUGS,
+    "Your exponent lacks its factor 2: it is i / E for pair i, and should be 2i / E.",
+    hint="The exponents should run from 0 to almost 1. How far do yours get?",
+    section=WRONG,
+    part="angles",
+)
+def rotary_exponent_not_doubled(length: int, features: int, start: int) -> Tensor:
+    return _angles(_positions(length, start), _exponent(features) / 2)
+
+
+@bug(
+    ROTARY_BUGS,
+    "Your frequencies are inverted: the position is multiplied by 10000^(2i / E), and should be divided by it.",
+    hint="Later pairs should turn more slowly. Which sign has your exponent?",
+    section=WRONG,
+    part="angles",
+)
+def rotary_frequency_inverted(length: int, features: int, start: int) -> Tensor:
+    return _angles(_positions(length, start), -_exponent(features))
+
+
+@bug(
+    ROTARY_BUGS,
+    "All your pairs turn at one frequency; pair i has the frequency 1 / 10000^(2i / E).",
+    hint="Print the exponents. Is there an integer division among them?",
+    section=WRONG,
+    part="angles",
+)
+def rotary_one_frequency(length: int, features: int, start: int) -> Tensor:
+    return _angles(_positions(length, start), 0 * _exponent(features))
+
+
+@bug(
+    ROTARY_BUGS,
+    "Your base is not 10000 (it is 1000, or e).",
+    hint="Count the zeros, and look for the logarithm that belongs to an exp.",
+    section=SINUSOIDS,
+    part="angles",
+    also=(lambda length, features, start: _angles(_positions(length, start), _exponent(features), 2.718281828459045),),
+)
+def rotary_other_base(length: int, features: int, start: int) -> Tensor:
+    return _angles(_positions(length, start), _exponent(features), 1000.0)
+
+
+@bug(
+    ROTARY_BUGS,
+    "Your pairs are (i, i + E / 2), one feature of each half; they should be neighbours, (2i, 2i + 1). Both are "
+    "in use: it is a convention, which weights of others bring with them.",
+    hint="With which feature is feature 0 turned?",
+    section=WRONG,
+    part="turn",
+)
+def halves_for_pairs(x: Tensor, angles: Tensor) -> Tensor:
+    one, other = x.chunk(2, dim=-1)
+    sin, cos = angles.sin(), angles.cos()
+    return torch.cat([one * cos - other * sin, one * sin + other * cos], dim=-1)
+
+
+@bug(
+    ROTARY_BUGS,
+    "The turned pairs are not put back in their places: all first features come before all second ones. Pair i goes "
+    "back to features 2i and 2i + 1.",
+    hint="At position 0 nothing turns. Is your output x there?",
+    section=ROTARY,
+    part="turn",
+)
+def pairs_not_put_back(x: Tensor, angles: Tensor) -> Tensor:
+    return right_turn(x, angles).unflatten(-1, (-1, 2)).transpose(-2, -1).flatten(-2)
+
+
+@bug(
+    ROTARY_BUGS,
+    "You turn the other way: the minus sign belongs to the first feature of a pair, (a cos - b sin, a sin + b cos).",
+    hint="Turn (1, 0) by a small angle. Should the second feature become positive or negative?",
+    section=ROTARY,
+    part="turn",
+)
+def turned_backwards(x: Tensor, angles: Tensor) -> Tensor:
+    return right_turn(x, -angles)
+
+
+@bug(
+    ROTARY_BUGS,
+    "Both features of a pair have a plus (or both a minus), which is no rotation: (a cos - b sin, a sin + b cos).",
+    hint="A rotation keeps the length of a pair. Does yours?",
+    section=ROTARY,
+    part="turn",
+    also=(lambda x, angles: _both_signs(x, angles, -1.0),),
+)
+def minus_missing(x: Tensor, angles: Tensor) -> Tensor:
+    return _both_signs(x, angles, 1.0)
+
+
+def _both_signs(x: Tensor, angles: Tensor, sign: float) -> Tensor:
+    even, odd = x[..., 0::2], x[..., 1::2]
+    sin, cos = sign * angles.sin(), angles.cos()
+    return torch.stack([even * cos + odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+
+
+@bug(
+    ROTARY_BUGS,
+    "Sine and cosine are swapped: at position 0 nothing should turn.",
+    hint="What are the sine and the cosine of 0?",
+    section=ROTARY,
+    part="turn",
+)
+def rotary_sine_and_cosine_swapped(x: Tensor, angles: Tensor) -> Tensor:
+    even, odd = x[..., 0::2], x[..., 1::2]
+    sin, cos = angles.cos(), angles.sin()
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+
+
+@bug(
+    ROTARY_BUGS,
+    "You add sines and cosines to x; rotary positions turn it, and add nothing.",
+    hint="What should come out when x is 0?",
+    section=ROTARY,
+    part="turn",
+)
+def added_for_turned(x: Tensor, angles: Tensor) -> Tensor:
+    return x + torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+
+
+@bug(
+    ROTARY_BUGS,
+    "You multiply each feature by a cosine or a sine of its own; a turn mixes the two features of a pair.",
+    hint="At position 1, does feature 0 of the input reach feature 1 of the output?",
+    section=ROTARY,
+    part="turn",
+    also=(lambda x, angles: x * angles.cos().repeat_interleave(2, dim=-1),),
+)
+def features_not_mixed(x: Tensor, angles: Tensor) -> Tensor:
+    return x * torch.stack([angles.cos(), angles.sin()], dim=-1).flatten(-2)
+
+
+@bug(
+    ROTARY_BUGS,
+    "The second feature of a pair is computed from the first one's new value: keep the old one until both are done.",
+    hint="Which value has the even feature when your code computes the odd one?",
+    section=ROTARY,
+    part="turn",
+)
+def overwritten_too_early(x: Tensor, angles: Tensor) -> Tensor:
+    sin, cos = angles.sin(), angles.cos()
+    even = x[..., 0::2] * cos - x[..., 1::2] * sin
+    return torch.stack([even, even * sin + x[..., 1::2] * cos], dim=-1).flatten(-2)
+
+
+@bug(
+    ROTARY_BUGS,
+    "The position is read from the wrong axis: the heads are counted, not the tokens. x is (B, H, L, E).",
+    hint="Which axis of x do your positions run along?",
+    section=ROTARY,
+)
+def heads_counted(x: Tensor, start: int) -> Tensor:
+    return build_rotary({})(x.transpose(1, 2), start).transpose(1, 2)

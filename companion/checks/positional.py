@@ -1,0 +1,144 @@
+"""Checks of chapter *positional*: `positional` and `rotary`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from companion.checks._looks import spread
+from companion.checks._public import public
+from companion.checks._report import Table, number
+from companion.checks._spec import Check, Evidence, Probe
+from companion.checks.bank.positional import POSITION_BUGS, SINUSOIDS, build_positional
+from companion.checks.bank.positional_frequencies import FREQUENCY_BUGS
+from companion.checks.bank.positional_layout import LAYOUT_BUGS
+from companion.checks.bank.positional_rotary import ROTARY as TURNING
+from companion.checks.bank.positional_rotary import ROTARY_BUGS, build_rotary
+
+_STEP = 3
+_CLOSE = 1e-3
+
+
+def make_positional_probes() -> tuple[Probe, ...]:
+    """Return the probes: tables longer than wide, and wider than long."""
+    return (
+        Probe("a table of 5 positions and 16 features", {"length": 5, "d_model": 16}),
+        Probe("a table of 11 positions and 6 features", {"length": 11, "d_model": 6}),
+        Probe("a table of 37 positions and 10 features", {"length": 37, "d_model": 10}),
+        Probe("a single pair of features", {"length": 7, "d_model": 2}),
+        Probe("a single position", {"length": 1, "d_model": 4}),
+    )
+
+
+def _look_at_table(call: Callable[..., Tensor | None]) -> Evidence:
+    """Say what a table of sines and cosines has and this one has not."""
+    length, d_model = 11, 6
+    yours = call(length=length, d_model=d_model)
+    right = build_positional({})(length, d_model)
+    if yours is None or yours.shape != right.shape:
+        return Evidence()
+    facts = []
+    if (yours[0] - right[0]).abs().max() > _CLOSE:
+        row = ", ".join(number(float(value)) for value in yours[0])
+        facts.append(f"Your row 0 is {row}; at position 0 sines are 0 and cosines 1.")
+    if (largest := float(yours.abs().max())) > 1 + _CLOSE:
+        facts.append(f"Your table reaches {number(largest)}; sines and cosines stay between -1 and 1.")
+    products = (yours[:-_STEP] * yours[_STEP:]).sum(dim=-1)
+    if products.max() - products.min() > _CLOSE:
+        facts.append(
+            f"The products of positions t and t + {_STEP} run from {spread(products)}; "
+            "they should be the same for every t."
+        )
+    off = ((yours - right).abs() > _CLOSE).any(dim=0)
+    if off.any() and not off.all():
+        features = ", ".join(str(int(feature)) for feature in off.nonzero())
+        facts.append(f"With {d_model} features, these are not right: {features}.")
+    apart = torch.cdist(yours[None], yours[None])[0] + torch.eye(length)
+    if apart.min() < _CLOSE:
+        one, other = (int(i) for i in (apart < _CLOSE).nonzero()[0])
+        facts.append(f"Positions {one} and {other} have the same encoding.")
+    table = Table.compare("Encoding, rows are positions", yours[:5], right[:5])
+    return Evidence(facts, [table])
+
+
+def make_rotary_probes(seed: int = 2104) -> tuple[Probe, ...]:
+    """Return the probes for rotary positions."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def probe(name: str, start: int, *shape: int) -> Probe:
+        return Probe(name, {"x": torch.randn(shape, generator=generator).double(), "start": start}, ("x",))
+
+    return (
+        probe("a sequence from its start", 0, 2, 3, 7, 10),
+        probe("a sequence that begins at position 5", 5, 3, 2, 4, 6),
+        probe("one step at position 11", 11, 2, 5, 1, 8),
+        probe("a single pair of features", 3, 2, 3, 5, 2),
+    )
+
+
+def _look_at_rotation(call: Callable[..., Tensor | None]) -> Evidence:
+    """Say which property of a rotation is missing."""
+    x = ROTARY.core[0].inputs["x"]
+    yours, right = call(x=x, start=0), build_rotary({})(x, 0)
+    if yours is None or yours.shape != right.shape:
+        return Evidence()
+    facts = []
+    if (yours[:, :, 0] - x[:, :, 0]).abs().max() > _CLOSE:
+        facts.append("Your token at position 0 changes; nothing turns there.")
+    lengths = (yours.norm(dim=-1) / x.norm(dim=-1)).flatten()
+    if (lengths - 1).abs().max() > _CLOSE:
+        facts.append(f"The lengths of your tokens become {spread(lengths)} times what they were; a turn keeps them.")
+    same = call(x=x[:, :, :1].repeat(1, 1, x.size(2), 1), start=0)
+    if same is not None and same.shape == x.shape:
+        products = (same[:, :, :-_STEP] * same[:, :, _STEP:]).sum(dim=-1)
+        if (products - products[..., :1]).abs().max() > _CLOSE:
+            facts.append(
+                f"Of a token repeated at all positions, the products at t and t + {_STEP} differ with t; they should "
+                "depend on the distance alone."
+            )
+    later = call(x=x, start=5)
+    if later is not None and later.shape == x.shape and torch.allclose(later, yours):
+        facts.append("Your output is the same for start 0 and start 5.")
+    return Evidence(facts, [Table.compare("One head, rows are positions", yours[0, 0, :5], right[0, 0, :5])])
+
+
+POSITIONAL: Check = Check(
+    name="positional",
+    expects="""
+    ``fn(length, d_model)``, which returns the sinusoidal encoding, a tensor (length, d_model).
+
+    Feature 2i of position t is sin(t / 10000^(2i / d_model)), feature 2i + 1 the cosine of the same angle; d_model is
+    even. float32 is enough.
+    """,
+    parameters=("length", "d_model"),
+    kind="float",
+    right=build_positional({}),
+    make_probes=make_positional_probes,
+    bank=(*POSITION_BUGS, *FREQUENCY_BUGS, *LAYOUT_BUGS),
+    section=SINUSOIDS,
+    build=build_positional,
+    look=_look_at_table,
+)
+
+ROTARY: Check = Check(
+    name="rotary",
+    expects="""
+    ``fn(x, start)``, which turns queries or keys x (B, H, L, E) by their positions.
+
+    The first token stands at position start. At position t the pair of features (2i, 2i + 1) of each token is turned
+    by the angle t / 10000^(2i / E): (a, b) becomes (a cos - b sin, a sin + b cos). E is even.
+    """,
+    parameters=("x", "start"),
+    kind="float",
+    right=build_rotary({}),
+    make_probes=make_rotary_probes,
+    bank=tuple(ROTARY_BUGS),
+    section=TURNING,
+    build=build_rotary,
+    look=_look_at_rotation,
+)
+
+positional = public(POSITIONAL)
+rotary = public(ROTARY)
