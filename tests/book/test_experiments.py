@@ -100,3 +100,49 @@ def test_additive_time(load_script):
     for run in (small, *load_result("additive_time")["runs"]):
         assert all(min(ratio) > 1.5 for ratio in run["ratio"].values())
     assert len(load_result("additive_time")["runs"]) == 3
+
+
+def test_wrong_masks(load_script, monkeypatch):
+    """A decoder that sees the future learns faster than the right one, on held-out pairs too, and writes noise."""
+    script = load_script("wrong_masks")
+    monkeypatch.setattr(script, "NumberWords", lambda max_digits: NumberWords(max_digits=3, num_train=3000))
+    small = script.run(seed=0, steps=120, arms=("right", "masked after softmax"), most=30)["arms"]
+    right, wrong = small["right"], small["masked after softmax"]
+    assert wrong["losses"][-1] < right["losses"][-1]
+    assert wrong["exact_match"] == 0 < right["exact_match"]
+    stored = load_result("wrong_masks")["runs"]
+    assert len(stored) == 3
+    for arms in (run["arms"] for run in stored):
+        assert list(arms) == list(script.ARMS)
+        for arm in script.IN_THE_DECODER:
+            assert arms[arm]["losses"][9] < arms["right"]["losses"][9]
+            assert arms[arm]["validation_loss"] < arms["right"]["validation_loss"]
+            assert arms[arm]["exact_match"] == arms[arm]["exact_match_padded"] == 0
+        for arm in ("right", "look-ahead in encoder"):
+            assert arms[arm]["exact_match_padded"] == arms[arm]["exact_match"] > 0.98
+        assert arms["source padding forgotten"]["exact_match"] > 0.98
+        assert arms["source padding forgotten"]["exact_match_padded"] < 0.85
+
+
+def test_wrong_masks_refuses_an_unknown_arm(load_script):
+    with pytest.raises(ValueError, match="there is no arm 'left'; there are: right, no look-ahead mask"):
+        load_script("wrong_masks").build("left", NumberWords(max_digits=1), seed=0)
+
+
+def test_positions(load_script):
+    """Where it is trained a causal mask alone tells the order; without it and without positions nobody sees it."""
+    script = load_script("positions")
+    small = script.run(seed=0, steps=600, arms=("none", "none, causal"), lengths=(4, 10))
+    assert small["accuracy"]["none, causal"][1] > 0.8
+    assert small["accuracy"]["none"][1] < 0.4
+    stored = load_result("positions")["runs"]
+    assert len(stored) == 3
+    for run in stored:
+        share = {arm: dict(zip(run["lengths"], right, strict=True)) for arm, right in run["accuracy"].items()}
+        ordered = [share[arm] for arm in script.ARMS if arm != "none"]
+        assert all(right[length] > 0.99 for right in ordered for length in (4, 6, 8, 10))
+        assert max(share[arm][20] for arm in ("sinusoidal", "learned", "index")) < 0.7
+        assert min(share[arm][20] for arm in ("rotary", "none, causal")) > 0.8
+        assert min(share[arm][40] for arm in ("rotary", "none, causal")) > 0.5
+        assert share["index"][40] < 0.2
+        assert share["none"][10] < 0.4
