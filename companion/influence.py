@@ -20,8 +20,8 @@ def influence(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         x: (1, S, D), the point at which to measure.
 
     Returns:
-        (T, S): entry (t, s) is ‖∂y_t/∂x_s‖, the Frobenius norm of the V × D matrix of derivatives. It is exactly 0
-        where nothing flows from s to t.
+        (T, S) tensor. Entry (t, s) is ‖∂y_t/∂x_s‖, the Frobenius norm of the V × D matrix of derivatives. It is
+        exactly 0 where nothing flows from s to t.
 
     Raises:
         ValueError: if `x` or what the function returns is not one sequence of vectors.

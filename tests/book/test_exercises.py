@@ -50,6 +50,46 @@ def test_starter_renames_a_helper_wherever_it_is_called():
     assert starter(solution).endswith("def double(x):\n    return add(x, x)")
 
 
+CLASS = """\
+# @title Solution
+from torch import nn
+
+
+class MyLayerSolution(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+        ### BEGIN SOLUTION
+        self.linear = nn.Linear(width, width)
+        ### END SOLUTION
+
+    def forward(self, x):
+        ### BEGIN SOLUTION
+        return self.linear(x)
+        ### END SOLUTION
+
+
+check.my_layer(MyLayerSolution)
+"""
+
+CLASS_STARTER = """\
+from torch import nn
+
+
+class MyLayer(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+        raise NotImplementedError("your turn")
+
+    def forward(self, x):
+        raise NotImplementedError("your turn")"""
+
+
+def test_starter_of_a_class_drops_the_word_solution_and_keeps_every_method():
+    assert starter(CLASS) == CLASS_STARTER
+
+
 def test_solution_without_a_title_is_refused():
     with pytest.raises(ValueError, match="a solution's first line is '# @title Solution'"):
         starter(SOLUTION.removeprefix("# @title Solution\n"))
@@ -58,6 +98,11 @@ def test_solution_without_a_title_is_refused():
 def test_solution_without_marks_is_refused():
     with pytest.raises(ValueError, match="stands between '### BEGIN SOLUTION' and '### END SOLUTION'"):
         starter("# @title Solution\ndef f(): ...")
+
+
+def test_a_helper_whose_whole_name_is_solution_keeps_it():
+    solution = "# @title Solution\nclass Solution:\n    ### BEGIN SOLUTION\n    x = 1\n    ### END SOLUTION"
+    assert starter(solution).startswith("class Solution:")
 
 
 def cell(tag):
