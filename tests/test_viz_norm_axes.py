@@ -20,7 +20,7 @@ def x():
 @pytest.fixture
 def choices(x):
     running = (torch.full((5,), 0.5), torch.full((5,), 4.0))
-    return {choice.name: choice for choice in viz.NormAxes(x, LENGTHS, running=running).choices()}
+    return {choice.name: choice for choice in viz.NormAxes(x, LENGTHS, running=running)._choices()}
 
 
 class Page(HTMLParser):
@@ -74,7 +74,7 @@ def test_without_padding_the_real_tokens_alone_are_normalised(x, choices):
 def test_the_marked_numbers_are_those_that_the_statistics_hang_on(x, choices, name):
     """A number is marked exactly if moving it moves the variance, or the mean of the squares."""
     point = x.clone().requires_grad_()
-    choice = next(choice for choice in viz.NormAxes(x, LENGTHS).choices() if choice.name == name)
+    choice = next(choice for choice in viz.NormAxes(x, LENGTHS)._choices() if choice.name == name)
     for cell in (0, 7, 30):
         group = (choice.group == choice.group.flatten()[cell]) & choice.counted
         taken = point[group]

@@ -72,7 +72,7 @@ class NormAxes:
     def __repr__(self) -> str:
         return f"NormAxes(x={tuple(self.x.shape)}, lengths={self.lengths})"
 
-    def choices(self) -> list[Choice]:
+    def _choices(self) -> list[Choice]:
         """Apply every norm to the batch, with a scale of 1 and a shift of 0."""
         x, everywhere = self.x, torch.ones_like(self.x, dtype=torch.bool)
         batch, length, features = x.shape
@@ -114,7 +114,7 @@ class NormAxes:
     def _repr_html_(self) -> str:
         batch, length, features = self.x.shape
         packed = []
-        for choice in self.choices():
+        for choice in self._choices():
             packed.append(
                 {
                     "name": choice.name,
@@ -132,7 +132,7 @@ class NormAxes:
             "choices": packed,
         }
         after = "\n".join(
-            self._table(f"After {choice.name}", choice.output) for choice in self.choices() if choice.name != "none"
+            self._table(f"After {choice.name}", choice.output) for choice in self._choices() if choice.name != "none"
         )
         body = (
             '<div class="choices"></div>\n'

@@ -1,0 +1,175 @@
+"""Wrong add & norms of a decoder layer: a residual or a norm that is missing, misplaced or shared.
+
+Shapes: B batch, T target length, D d_model; x is (B, T, D).
+"""
+
+# ruff: noqa: D103 - the sentence in a decorator is the docstring of the wrong method under it.
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from companion.checks._spec import Bug, bug
+from companion.checks.bank.decoder import LAYER, WRONG, Sublayer
+from companion.checks.bank.decoder_layer import RESIDUAL
+from companion.checks.bank.encoder_layer import PRE_POST
+
+AROUND_BUGS: list[Bug] = []
+
+
+@bug(
+    AROUND_BUGS,
+    "The residual around masked self-attention is missing.",
+    hint="What is left of x if self-attention returns zeros?",
+    section=RESIDUAL,
+    part="first",
+)
+def residual_around_self_attention_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return self.add_norm1.norm(sublayer(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "The residual around cross-attention is missing: what the target has gathered so far is lost.",
+    hint="What is left of its input if cross-attention returns zeros?",
+    section=RESIDUAL,
+    part="second",
+)
+def residual_around_cross_attention_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return self.add_norm2.norm(sublayer(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "The residual around the feed-forward network is missing.",
+    hint="What is left of its input if the feed-forward network returns zeros?",
+    section=RESIDUAL,
+    part="third",
+)
+def residual_around_feed_forward_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return self.add_norm3.norm(sublayer(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "There are no residual connections: each sublayer's input should be added to its output.",
+    hint="What is left of x if all sublayers return zeros?",
+    section=RESIDUAL,
+    part="around",
+)
+def no_residuals(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return add_norm.norm(sublayer(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "The norm after masked self-attention is missing.",
+    hint="What is done with the sum of x and the output of self-attention?",
+    section=LAYER,
+    part="first",
+)
+def norm_after_self_attention_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + sublayer(x)
+
+
+@bug(
+    AROUND_BUGS,
+    "The norm after cross-attention is missing.",
+    hint="How many norms does a decoder layer have?",
+    section=LAYER,
+    part="second",
+)
+def norm_after_cross_attention_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + sublayer(x)
+
+
+@bug(
+    AROUND_BUGS,
+    "The norm after the feed-forward network is missing.",
+    hint="What should the mean of each token's features be at the end of the layer, before weight and bias?",
+    section=LAYER,
+    part="third",
+)
+def norm_after_feed_forward_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + sublayer(x)
+
+
+@bug(
+    AROUND_BUGS,
+    "There are no norms: each sum should be normalised.",
+    hint="What keeps the numbers from growing with every layer?",
+    section=LAYER,
+    part="around",
+)
+def no_norms(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + sublayer(x)
+
+
+@bug(
+    AROUND_BUGS,
+    "One add & norm serves all three sublayers; each has its own. On a fresh layer they are alike, which hides it.",
+    hint="Are add_norm1, add_norm2 and add_norm3 all used?",
+    section=WRONG,
+    part="around",
+)
+def one_norm_for_all(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return self.add_norm1(x, sublayer)
+
+
+@bug(
+    AROUND_BUGS,
+    "One add & norm serves both attentions; each has its own. On a fresh layer they are alike, which hides it.",
+    hint="Are add_norm1, add_norm2 and add_norm3 all used?",
+    section=WRONG,
+    part="second",
+)
+def one_norm_for_both_attentions(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return self.add_norm1(x, sublayer)
+
+
+@bug(
+    AROUND_BUGS,
+    "Cross-attention and feed-forward network share add_norm2; the last has add_norm3. On a fresh layer they are "
+    "alike, which hides it.",
+    hint="Are add_norm1, add_norm2 and add_norm3 all used?",
+    section=WRONG,
+    part="third",
+)
+def second_norm_at_the_end(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return self.add_norm2(x, sublayer)
+
+
+@bug(
+    AROUND_BUGS,
+    "This is a pre-norm layer, x + sublayer(norm(x)); post-norm is asked for, norm(x + sublayer(x)).",
+    hint="Which is done last, the addition or the norm?",
+    section=PRE_POST,
+    part="around",
+)
+def pre_norm(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + sublayer(add_norm.norm(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "You normalise the sublayer's output before you add: x + norm(sublayer(x)). Normalise the sum.",
+    hint="What stands inside the brackets of the norm?",
+    section=PRE_POST,
+    part="around",
+)
+def norm_before_the_addition(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + add_norm.norm(sublayer(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "A residual is added around an add & norm, which has one inside already: x is added twice.",
+    hint="AddNorm adds x itself. What do you pass to it, and what do you add to what it returns?",
+    section=RESIDUAL,
+    part="around",
+    also=(lambda self, add_norm, x, sublayer: x + add_norm(x, sublayer),),
+)
+def residual_twice(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return add_norm(x, lambda x: x + sublayer(x))

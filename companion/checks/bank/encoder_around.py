@@ -1,0 +1,163 @@
+"""Wrong add & norms of an encoder layer: a residual or a norm that is missing, misplaced or shared.
+
+Shapes: B batch, L length, D d_model; x is (B, L, D).
+"""
+
+# ruff: noqa: D103 - the sentence in a decorator is the docstring of the wrong method under it.
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from companion.checks._spec import Bug, bug
+from companion.checks.bank.encoder import LAYER, WRONG
+from companion.checks.bank.encoder_layer import PRE_POST, RESIDUAL, Sublayer
+
+AROUND_BUGS: list[Bug] = []
+
+
+@bug(
+    AROUND_BUGS,
+    "The residual around attention is missing.",
+    hint="What is left of x if attention returns zeros?",
+    section=RESIDUAL,
+    part="first",
+)
+def residual_around_attention_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return self.add_norm1.norm(sublayer(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "The residual around the feed-forward network is missing.",
+    hint="What is left of its input if the feed-forward network returns zeros?",
+    section=RESIDUAL,
+    part="second",
+)
+def residual_around_feed_forward_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return self.add_norm2.norm(sublayer(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "There are no residual connections: each sublayer's input should be added to its output.",
+    hint="What is left of x if both sublayers return zeros?",
+    section=RESIDUAL,
+    part="around",
+)
+def no_residuals(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return add_norm.norm(sublayer(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "The norm after attention is missing.",
+    hint="What is done with the sum of x and the output of attention?",
+    section=LAYER,
+    part="first",
+)
+def norm_after_attention_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + sublayer(x)
+
+
+@bug(
+    AROUND_BUGS,
+    "The norm after the feed-forward network is missing.",
+    hint="What should the mean of each token's features be at the end of the layer, before weight and bias?",
+    section=LAYER,
+    part="second",
+)
+def norm_after_feed_forward_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + sublayer(x)
+
+
+@bug(
+    AROUND_BUGS,
+    "There are no norms: each sum should be normalised.",
+    hint="What keeps the numbers from growing with every layer?",
+    section=LAYER,
+    part="around",
+)
+def no_norms(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + sublayer(x)
+
+
+@bug(
+    AROUND_BUGS,
+    "One add & norm serves both sublayers; each has its own. On a fresh layer they are alike, which hides it.",
+    hint="Is add_norm2 used where add_norm1 should be, or the other way round?",
+    section=WRONG,
+    part="second",
+)
+def one_norm_for_both(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return self.around(self.add_norm1, x, sublayer)
+
+
+@bug(
+    AROUND_BUGS,
+    "You use add_norm2 around attention too; add_norm1 belongs there. On a fresh layer they are alike, which hides it.",
+    hint="Which add & norm belongs to which sublayer?",
+    section=WRONG,
+    part="first",
+)
+def second_norm_for_both(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return self.around(self.add_norm2, x, sublayer)
+
+
+@bug(
+    AROUND_BUGS,
+    "The two add & norms are swapped: add_norm1 belongs to attention, add_norm2 to the feed-forward network. On a "
+    "fresh layer they are alike, which hides it.",
+    hint="Which add & norm belongs to which sublayer?",
+    section=WRONG,
+    part="around",
+)
+def norms_swapped(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return (self.add_norm2 if add_norm is self.add_norm1 else self.add_norm1)(x, sublayer)
+
+
+@bug(
+    AROUND_BUGS,
+    "This is a pre-norm layer, x + sublayer(norm(x)); post-norm is asked for, norm(x + sublayer(x)).",
+    hint="Which is done last, the addition or the norm?",
+    section=PRE_POST,
+    part="around",
+)
+def pre_norm(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + sublayer(add_norm.norm(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "You normalise the sublayer's output before you add: x + norm(sublayer(x)). Normalise the sum.",
+    hint="What stands inside the brackets of the norm?",
+    section=PRE_POST,
+    part="around",
+)
+def norm_before_the_addition(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return x + add_norm.norm(sublayer(x))
+
+
+@bug(
+    AROUND_BUGS,
+    "You normalise before the sublayer and after the sum; post-norm has only the second norm.",
+    hint="How often is each norm called?",
+    section=PRE_POST,
+    part="around",
+)
+def norm_before_and_after(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return add_norm(x, lambda x: sublayer(add_norm.norm(x)))
+
+
+@bug(
+    AROUND_BUGS,
+    "A residual is added around an add & norm, which has one inside already: x is added twice.",
+    hint="AddNorm adds x itself. What do you pass to it, and what do you add to what it returns?",
+    section=RESIDUAL,
+    part="around",
+    also=(lambda self, add_norm, x, sublayer: x + add_norm(x, sublayer),),
+)
+def residual_twice(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return add_norm(x, lambda x: x + sublayer(x))

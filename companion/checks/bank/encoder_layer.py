@@ -1,0 +1,241 @@
+"""Wrong encoder layers, as classes: what is wrong is one method of the right one.
+
+Shapes: B batch, L length, D d_model; x is (B, L, D), and a mask broadcasts to (B, H, L, L).
+"""
+
+# ruff: noqa: D101, D102, D103 - the sentence in a decorator is the docstring of the wrong method under it.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from companion.add_norm import AddNorm
+from companion.checks._spec import Bug, bug, section
+from companion.checks.bank.encoder import LAYER, WRONG
+from companion.feed_forward import FeedForward
+from companion.multi_head import MultiHeadAttention
+
+PRE_POST = section("add_norm", "Post-norm and pre-norm")
+RESIDUAL = section("add_norm", "The residual connection")
+
+ENCODER_LAYER_BUGS: list[Bug] = []
+
+Sublayer = Callable[[Tensor], Tensor]
+
+
+class RightEncoderLayer(nn.Module):
+    """The right encoder layer, in parts that can be replaced one by one."""
+
+    def __init__(self, d_model: int, num_heads: int, d_ff: int) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(d_model, num_heads)
+        self.feed_forward = FeedForward(d_model, d_ff)
+        self.add_norm1 = AddNorm(d_model)
+        self.add_norm2 = AddNorm(d_model)
+
+    def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        out: Tensor = self.self_attention(x, mask=mask)
+        return out
+
+    def feed(self, x: Tensor) -> Tensor:
+        out: Tensor = self.feed_forward(x)
+        return out
+
+    def around(self, add_norm: AddNorm, x: Tensor, sublayer: Sublayer) -> Tensor:
+        """Put a residual connection and a norm around either sublayer."""
+        out: Tensor = add_norm(x, sublayer)
+        return out
+
+    def first(self, x: Tensor, sublayer: Sublayer) -> Tensor:
+        return self.around(self.add_norm1, x, sublayer)
+
+    def second(self, x: Tensor, sublayer: Sublayer) -> Tensor:
+        return self.around(self.add_norm2, x, sublayer)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.second(self.first(x, lambda x: self.attend(x, mask)), self.feed)
+
+
+@cache
+def _built(*sizes: int) -> nn.Module:
+    return RightEncoderLayer(*sizes)
+
+
+def build_encoder_layer(parts: Mapping[str, Callable[..., Any]]) -> Callable[..., nn.Module]:
+    """Return the right layer with some methods replaced, as what builds it.
+
+    Nothing is built twice, since a diagnosis tries hundreds: the layers of one size share what is in them.
+    """
+    changed: Any = type("EncoderLayer", (RightEncoderLayer,), dict(parts))
+
+    def make(*sizes: int) -> nn.Module:
+        layer: nn.Module = changed.__new__(changed)
+        layer.__dict__ = dict(_built(*sizes).__dict__)
+        return layer
+
+    return make
+
+
+def nan_where_empty(out: Tensor, mask: Tensor) -> Tensor:
+    """Return what attention (B, L, D) is if a query that may attend to nothing gets NaN, as from a plain softmax."""
+    empty = ~mask.any(dim=-1)  # (L,) or (B, 1, L)
+    return out.masked_fill((empty[:, 0] if empty.dim() == 3 else empty).unsqueeze(-1), torch.nan)
+
+
+# --- self-attention
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "The mask is ignored: tokens attend to padding.",
+    hint="Where in your forward is the mask passed on?",
+    section=LAYER,
+    part="attend",
+)
+def mask_ignored(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    return self.self_attention(x)
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "The mask is inverted: tokens attend to just what they may not. In this course True means 'may attend'.",
+    hint="What does True mean in the mask, and what in the code that you pass it to?",
+    section=section("masks", "What goes wrong"),
+    part="attend",
+    also=(
+        lambda self, x, mask: (
+            self.self_attention(x) if mask is None else nan_where_empty(self.self_attention(x, mask=~mask), ~mask)
+        ),
+    ),
+)
+def mask_inverted(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    return self.self_attention(x, mask=None if mask is None else ~mask)
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "Your self-attention is causal: an encoder's tokens look both ways. Only the mask that is given restricts them.",
+    hint="May the first word of a source sentence look at the last?",
+    section=WRONG,
+    part="attend",
+    also=(lambda self, x, mask: self.self_attention(x, causal=True),),
+)
+def causal_mask_in_the_encoder(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    return self.self_attention(x, mask=mask, causal=True)
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "Attention runs over the items of the batch instead of the tokens: x is read as (length, batch, features).",
+    hint="Change one item of the batch: does another move?",
+    section=WRONG,
+    part="attend",
+    also=(lambda self, x, mask: self.self_attention(x.transpose(0, 1)).transpose(0, 1),),
+)
+def attention_over_the_batch(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    return self.self_attention(x.transpose(0, 1), mask=mask).transpose(0, 1)
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "A token is kept from attending to itself.",
+    hint="Is the diagonal of your mask True?",
+    section=WRONG,
+    part="attend",
+)
+def no_token_sees_itself(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    others = ~torch.eye(x.size(1), dtype=torch.bool)
+    return self.self_attention(x, mask=others if mask is None else mask & others)
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "Self-attention is applied twice.",
+    hint="How often is self_attention called?",
+    section=LAYER,
+    part="attend",
+)
+def attention_twice(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    return self.self_attention(self.self_attention(x, mask=mask), mask=mask)
+
+
+# --- the feed-forward network, and the order
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "The feed-forward network comes before attention; attention comes first.",
+    hint="In which order do the two sublayers stand in the picture of the layer?",
+    section=LAYER,
+    part="forward",
+    also=(
+        lambda self, x, mask=None: self.second(self.first(x, self.feed), lambda x: self.attend(x, mask)),
+    ),
+)  # fmt: skip
+def feed_forward_first(self: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    return self.first(self.second(x, self.feed), lambda x: self.attend(x, mask))
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "The feed-forward network and its add & norm are missing.",
+    hint="How many sublayers does an encoder layer have?",
+    section=LAYER,
+    part="forward",
+)
+def feed_forward_missing(self: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    return self.first(x, lambda x: self.attend(x, mask))
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "Self-attention and its add & norm are missing.",
+    hint="How many sublayers does an encoder layer have?",
+    section=LAYER,
+    part="forward",
+)
+def attention_missing(self: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    return self.second(x, self.feed)
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "Both sublayers read the layer's input, side by side; the feed-forward network should read what attention and its "
+    "add & norm have made of it.",
+    hint="What is the input of your feed-forward network?",
+    section=LAYER,
+    part="forward",
+    also=(lambda self, x, mask=None: self.second(x, lambda x: self.attend(x, mask) + self.feed(x)),),
+)
+def sublayers_in_parallel(self: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    return self.add_norm2.norm(self.first(x, lambda x: self.attend(x, mask)) + self.feed(x))
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "There is one add & norm, around both sublayers together; each sublayer should have its own.",
+    hint="How often is a norm called in your layer?",
+    section=LAYER,
+    part="forward",
+    also=(lambda self, x, mask=None: self.first(x, lambda x: self.feed(self.attend(x, mask))),),
+)
+def one_add_norm_around_both(self: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    return self.second(x, lambda x: self.feed(self.attend(x, mask)))
+
+
+@bug(
+    ENCODER_LAYER_BUGS,
+    "The residual around the feed-forward network starts from the layer's input; it should start from what the first "
+    "add & norm returned.",
+    hint="Which x do you add to the output of the feed-forward network?",
+    section=RESIDUAL,
+    part="forward",
+)
+def residual_from_the_layers_input(self: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    middle = self.first(x, lambda x: self.attend(x, mask))
+    return self.second(x, lambda _: self.feed(middle))
