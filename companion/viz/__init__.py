@@ -5,6 +5,7 @@ The model never imports this package, and matplotlib is imported only when somet
 
 from companion.viz.architecture import ArchitectureMap
 from companion.viz.attention_map import plot_attention
+from companion.viz.by_layer import WordByLayer
 from companion.viz.clock import PositionClock
 from companion.viz.explorer import AttentionExplorer
 from companion.viz.heads import HeadsSideBySide
@@ -24,6 +25,7 @@ __all__ = [
     "NormAxes",
     "Player",
     "PositionClock",
+    "WordByLayer",
     "play",
     "plot_attention",
     "plot_mask",

@@ -138,7 +138,7 @@ def test_norm_axes(open_picture):
     x[1, 2:] = x[2, 3:] = 0
     running = (torch.full((4,), 0.25), torch.full((4,), 2.0))
     picture = viz.NormAxes(x, [4, 2, 3], running=running)
-    choices = {choice.name: choice for choice in picture.choices()}
+    choices = {choice.name: choice for choice in picture._choices()}
     page = open_picture(picture)
     cells, sentence = page.locator(".batch tbody td"), page.locator(".sentence")
 
@@ -336,3 +336,41 @@ def test_architecture_links_to_its_code(browser, width):
     too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     page.close()
     assert too_wide <= 0
+
+
+def test_word_by_layer(open_picture):
+    """For every token and layer, the bars, the table and the sentence are the cosines of the vectors."""
+    generator = torch.Generator().manual_seed(0)
+    sentences = [["▁two", "▁hundred", "▁and", "▁two", "<eos>"], ["▁twenty", "-", "six", "<eos>"]]
+    states = {name: torch.randn(9, 4, generator=generator).double() for name in ("embedding", "layer 1", "layer 2")}
+    tokens = [token for sentence in sentences for token in sentence]
+    right = {name: torch.cosine_similarity(x[:, None], x[None], dim=-1) for name, x in states.items()}
+    page = open_picture(viz.WordByLayer(states, sentences))
+    slider, table = page.locator("input"), page.locator("tbody td")
+
+    def see(token, layer):
+        row = right[layer][token]
+        digits = [f"{number / 100:.2f}" for number in hundredths(row.numpy())]
+        assert page.locator(".bar span:last-child").all_text_contents() == digits
+        at = list(states).index(layer)
+        assert table.all_text_contents()[at::3] == digits
+        nearest = int(row.index_fill(0, torch.tensor([token]), -2).argmax())
+        said = page.locator(".sentence").text_content()
+        assert said.startswith(f"'{tokens[token]}' (token {token % 5 + 1} of sentence {token // 5 + 1}), {layer}.")
+        assert f"Most like it: '{tokens[nearest]}'" in said
+        assert said.endswith(f"cosine {digits[nearest]}.")
+
+    see(0, "embedding")
+    page.keyboard.press("Tab")
+    for key, token in (("ArrowRight", 1), ("End", 8), ("ArrowUp", 7), ("Home", 0), ("ArrowLeft", 0), ("ArrowDown", 1)):
+        page.keyboard.press(key)
+        see(token, "embedding")
+    page.keyboard.press("Tab")
+    for key, layer in (("ArrowRight", "layer 1"), ("End", "layer 2"), ("Home", "embedding"), ("ArrowUp", "layer 1")):
+        page.keyboard.press(key)
+        see(1, layer)
+        assert slider.get_attribute("aria-valuetext") == layer
+    page.get_by_role("button", name="six").click()
+    see(7, "layer 1")
+    width = page.locator(".bar .fill").nth(0).evaluate("fill => fill.style.width")
+    assert float(width.removesuffix("%")) == pytest.approx(abs(right["layer 1"][7, 0]) * 50, abs=0.26)
