@@ -39,7 +39,7 @@ def main(names: list[str]) -> int:
     """Refresh the named notebooks, or all of them; return the exit status."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as under pytest: sums come out the same on every machine
     run = "--sync" not in names
-    wanted = {name.removesuffix(".ipynb") for name in names if not name.startswith("-")}
+    wanted = {name.removesuffix(".ipynb") for name in names if name != "--sync"}
     unknown = wanted - {path.stem for path in notebooks()}
     if unknown:
         print(f"No such notebook in book/: {', '.join(sorted(unknown))}", file=sys.stderr)
