@@ -1,4 +1,4 @@
-"""The commands: ``python -m companion train | translate | evaluate``.
+"""The commands: ``python -m companion train | translate | evaluate | assignments``.
 
 A command that cannot do what it was asked says so in one line and exits with status 2.
 """
@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from companion.assignments.commands import add_assignments
 from companion.checkpoints import Checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
 from companion.data import NumberWords, TranslationTask, read_pairs
 from companion.device import default_device
@@ -71,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "translate":
             command.add_argument("text", nargs="+", metavar="TEXT", help="what to translate")
         command.set_defaults(run=run)
+
+    add_assignments(commands)
     return parser
 
 

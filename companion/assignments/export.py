@@ -1,0 +1,57 @@
+"""Writing assignments out, in the format of a grader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from companion.assignments.nbgrader import nbgrader
+from companion.assignments.otter import otter
+from companion.assignments.pytest_format import pytest_format
+from companion.assignments.ready import Assignment
+
+FORMATS = ("otter", "nbgrader", "pytest")
+SEED = 20231117  # of the hidden tests; an instructor's own is better
+PACKAGE = "transformer-companion"
+
+
+def export(assignments: Sequence[Assignment], kind: str, *, seed: int = SEED, requirement: str = "") -> dict[str, str]:
+    """Return the files of assignments in one format, by path; the same for the same book, byte for byte.
+
+    Args:
+        assignments: what to export.
+        kind: "otter", "nbgrader" or "pytest".
+        seed: decides on which numbers the hidden tests run.
+        requirement: what pip installs the course's package from; this version of it if empty.
+
+    Raises:
+        ValueError: there is no such format, or two assignments have one name.
+    """
+    if kind not in FORMATS:
+        raise ValueError(f"there is no format {kind!r}: there are {', '.join(FORMATS)}")
+    names = [assignment.name for assignment in assignments]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is named twice")
+    requirement = requirement or f"{PACKAGE}=={version(PACKAGE)}"
+    seeded = [replace(assignment, seed=seed) for assignment in assignments]
+    if kind == "nbgrader":
+        return nbgrader(seeded, requirement)
+    one = otter if kind == "otter" else pytest_format
+    return {path: text for assignment in seeded for path, text in one(assignment, requirement).items()}
+
+
+def write(files: dict[str, str], out: Path) -> None:
+    """Write files below a folder.
+
+    Raises:
+        ValueError: the folder is there and holds something.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} is not empty: nothing is overwritten, choose another --out")
+    for path, text in sorted(files.items()):
+        place = out / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf8", newline="\n")

@@ -1,0 +1,112 @@
+"""Assignments for nbgrader 0.9: the source notebooks of a course, and its configuration."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from companion.assignments.exercises import Exercise
+from companion.assignments.notebook import Cell, cell_id, code, dumps, markdown, student_cells
+from companion.assignments.ready import Assignment
+from companion.assignments.starter import TODO
+from companion.assignments.statement import rubric, statement
+
+CONFIG = """\
+# A course for nbgrader 0.9. `nbgrader generate_assignment NAME` makes the students' version of source/NAME in release/.
+c = get_config()
+
+c.CourseDirectory.course_id = "transformer"
+# What stands in a starter between the two marks, so that releasing changes nothing there.
+c.ClearSolutions.code_stub = {{"python": {todo!r}}}
+# Checks have a time limit of their own, ten seconds a call; a cell may hold several.
+c.ExecutePreprocessor.timeout = 120
+"""
+TEST = """\
+from companion import check
+{rules}
+
+own_work({name}, allowed={allowed})
+{seen};
+### BEGIN HIDDEN TESTS
+{unseen};
+### END HIDDEN TESTS
+"""
+README = """\
+# A course for nbgrader 0.9
+
+Run these in this folder; `NAME` is one of {names}:
+
+```
+nbgrader generate_assignment NAME
+```
+
+It writes `release/NAME/`, without the hidden tests: that goes to the students. Put what they hand in under
+`submitted/STUDENT/NAME/NAME.ipynb`, then grade and write the feedback:
+
+```
+nbgrader autograde NAME
+nbgrader generate_feedback NAME
+nbgrader export
+```
+
+Each exercise has one graded cell, which is locked: nbgrader puts it back before it grades. It calls the checks in their
+raising form. A check that passes gives all the points, one that raises none. If you write cells of your own, keep it
+so: nbgrader takes a cell that ends without an error for a full score, unless its last line is a number, as that of
+`check.attention(f, raises=False).score(3)` is. The question at the end is a manually graded cell.
+
+A notebook may take as long as its checks' time limits: ten seconds for a call that never ends.
+Students need the course's package: `pip install {requirement}`.
+Anybody can export this kit. With a seed that only you know (`--seed`) nobody else has your hidden numbers.
+{rubrics}"""
+
+
+def nbgrader(assignments: list[Assignment], requirement: str) -> dict[str, str]:
+    """Return the files of a course for nbgrader, by path."""
+    files = {"nbgrader_config.py": CONFIG.format(todo=TODO)}
+    names = ", ".join(f"`{assignment.name}`" for assignment in assignments)
+    files["README.md"] = README.format(names=names, requirement=requirement, rubrics="".join(map(rubric, assignments)))
+    for assignment in assignments:
+        folder = f"source/{assignment.name}"
+        files[f"{folder}/{assignment.name}.ipynb"] = _notebook(assignment, requirement)
+        files[f"{folder}/STATEMENT.md"] = statement(assignment)
+    return files
+
+
+def _notebook(assignment: Assignment, requirement: str) -> str:
+    def graded(exercise: Exercise, points: int) -> list[Cell]:
+        name = f"{cell_id(exercise.name)}-test"
+        text = TEST.format(
+            name=exercise.name,
+            rules=exercise.rules,
+            allowed=json.dumps(list(exercise.allowed)),
+            seen=exercise.graded(),
+            unseen=exercise.graded(seed=assignment.seed),
+        )
+        return [code(name, text, nbgrader=_role(name, "code", points=points, grade=True, locked=True))]
+
+    def written(exercise: Exercise) -> Cell:
+        name = cell_id(exercise.name)
+        return code(name, exercise.starter_with_marks, nbgrader=_role(name, "code", solution=True))
+
+    def given(name: str, text: str) -> Cell:
+        return code(name, text, nbgrader=_role(name, "code", locked=True))
+
+    cells = student_cells(assignment, requirement, written=written, tested=graded, given=given)
+    if assignment.question:
+        role = _role("question", "markdown", points=assignment.question.points, grade=True, solution=True)
+        cells.append(markdown("question", "*Write your answer here.*", nbgrader=role))
+    return dumps(cells)
+
+
+def _role(
+    name: str,
+    cell_type: str,
+    *,
+    points: int | None = None,
+    grade: bool = False,
+    solution: bool = False,
+    locked: bool = False,
+) -> dict[str, Any]:
+    """Return what nbgrader writes into a cell's metadata."""
+    role = {"grade_id": name, "cell_type": cell_type, "grade": grade, "solution": solution, "locked": locked}
+    return {**role, "schema_version": 3, "task": False, **({} if points is None else {"points": points})}

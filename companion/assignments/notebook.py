@@ -1,0 +1,82 @@
+"""The student's notebook: the statement, and for each exercise a starter and a check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from companion.assignments.exercises import Exercise
+from companion.assignments.names import import_block
+from companion.assignments.ready import Assignment
+from companion.assignments.statement import exercise_text, question_text, statement
+
+Cell = dict[str, Any]
+NO_PACKAGE = """\
+# Run this cell first: it says what to do if the course's package is missing.
+from importlib.util import find_spec
+
+if find_spec("companion") is None:
+    raise ModuleNotFoundError("install the course's package: pip install {requirement}")
+"""
+
+
+def markdown(name: str, text: str, **metadata: Any) -> Cell:
+    """Return a Markdown cell."""
+    return {"cell_type": "markdown", "id": name, "metadata": metadata, "source": text.strip("\n")}
+
+
+def code(name: str, text: str, **metadata: Any) -> Cell:
+    """Return a code cell that has not run."""
+    cell = {"cell_type": "code", "id": name, "metadata": metadata, "source": text.strip("\n")}
+    return {**cell, "execution_count": None, "outputs": []}
+
+
+def cell_id(name: str) -> str:
+    """Return a cell's id, or nbgrader's, for an exercise: letters, digits and hyphens, at most 64."""
+    return name.replace("_", "-")[:56]
+
+
+def imports(assignment: Assignment) -> str:
+    """Return the imports that the exercises need, and no others."""
+    return import_block(statement for exercise in assignment.exercises for statement in exercise.imports)
+
+
+def student_cells(
+    assignment: Assignment,
+    requirement: str,
+    *,
+    written: Callable[[Exercise], Cell],
+    tested: Callable[[Exercise, int], list[Cell]],
+    given: Callable[[str, str], Cell] = code,
+) -> list[Cell]:
+    """Return the cells of a student's notebook.
+
+    Args:
+        assignment: what it is about.
+        requirement: what pip installs the course's package from.
+        written: makes the cell in which a student writes an exercise.
+        tested: makes the cells after it, from the exercise and its points.
+        given: makes the cells of code that the statement gives.
+    """
+    cells = [
+        markdown("statement", statement(assignment)),
+        code("first-cell", NO_PACKAGE.format(requirement=requirement)),
+        given("imports", imports(assignment)),
+    ]
+    for number, (exercise, value) in enumerate(zip(assignment.exercises, assignment.points, strict=True), 1):
+        name = cell_id(exercise.name)
+        cells.append(markdown(f"{name}-text", exercise_text(exercise, number, value)))
+        cells += [given(f"{name}-given-{place}", text) for place, text in enumerate(exercise.given)]
+        cells += [written(exercise), code(f"{name}-check", exercise.call), *tested(exercise, value)]
+    if assignment.question:
+        cells.append(markdown("question-text", question_text(assignment)))
+    return cells
+
+
+def dumps(cells: list[Cell]) -> str:
+    """Return the notebook as text, the same for the same cells."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    whole = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

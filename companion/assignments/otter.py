@@ -1,0 +1,127 @@
+"""An assignment for otter-grader 7: a notebook with its tests, and what ``otter generate`` makes a grader of."""
+
+from __future__ import annotations
+
+import json
+
+from companion.assignments.exercises import Exercise
+from companion.assignments.names import import_block, needed
+from companion.assignments.notebook import Cell, cell_id, code, dumps, markdown, student_cells
+from companion.assignments.ready import Assignment
+from companion.assignments.statement import rubric, statement
+
+START = """\
+# Otter is a grader. The notebook works without it: each exercise has the course's own check, too.
+try:
+    import otter
+
+    grader = otter.Notebook("{name}.ipynb")
+except ModuleNotFoundError:
+    grader = None
+"""
+TEST = '''\
+"""Tests of {function}, for otter-grader. All of its points, or none."""
+
+{imports}
+
+OK_FORMAT = False
+name = "{function}"
+points = {points}
+all_or_nothing = True
+{helpers}
+
+@test_case()
+def own({function}):
+    own_work({function}, allowed={allowed})
+
+
+@test_case()
+def seen({function}):
+    {seen}
+'''
+HIDDEN = """
+
+@test_case(hidden=True)
+def unseen({function}):
+    {unseen}
+"""
+README = """\
+# {title}, for otter-grader 7
+
+- `student/` goes to the students: the notebook, the tests that they see, the statement.
+- `autograder/` stays with you: the same tests and the hidden ones. Make the grader of it, and grade:
+
+```
+cd autograder
+otter generate -o autograder.zip
+otter run -a autograder.zip PATH/TO/{name}.ipynb
+```
+
+`otter generate` reads `tests/`, `otter_config.json` and `requirements.txt`, and `autograder.zip` is also what
+Gradescope takes. `otter grade -n {name} -a autograder.zip SUBMISSIONS` grades a folder of submissions in containers.
+
+A student who writes the exercise gets all of its points, otherwise none (`all_or_nothing`). {question}
+`requirements.txt` names what pip installs the course's package from: write there where your copy is.
+Anybody can export this kit. With a seed that only you know (`--seed`) nobody else has your hidden numbers.
+{rubric}"""
+CONFIG = json.dumps({"show_stdout": False, "show_hidden": False}, indent=2) + "\n"
+QUESTION = "The question is worth {points} points and is graded by you; otter's total is {auto}."
+
+
+def otter(assignment: Assignment, requirement: str) -> dict[str, str]:
+    """Return the files of an assignment for otter-grader, by path."""
+    name = assignment.name
+    files = {
+        f"{name}/student/{name}.ipynb": _notebook(assignment, requirement),
+        f"{name}/student/STATEMENT.md": statement(assignment),
+        f"{name}/student/requirements.txt": f"{requirement}\notter-grader>=7,<8\n",
+        f"{name}/autograder/otter_config.json": CONFIG,
+        f"{name}/autograder/requirements.txt": f"{requirement}\n",
+    }
+    for exercise, value in zip(assignment.exercises, assignment.points, strict=True):
+        files[f"{name}/student/tests/{exercise.name}.py"] = _tests(exercise, value)
+        files[f"{name}/autograder/tests/{exercise.name}.py"] = _tests(exercise, value, assignment.seed)
+    question = assignment.question
+    by_hand = QUESTION.format(points=question.points, auto=sum(assignment.points)) if question else ""
+    files[f"{name}/README.md"] = README.format(
+        title=assignment.title, name=name, question=by_hand, rubric=rubric(assignment)
+    )
+    return files
+
+
+def _notebook(assignment: Assignment, requirement: str) -> str:
+    def tested(exercise: Exercise, points: int) -> list[Cell]:
+        test = f'if grader is not None:\n    print(grader.check("{exercise.name}"))'
+        return [code(f"{cell_id(exercise.name)}-otter", test)]
+
+    cells = student_cells(
+        assignment,
+        requirement,
+        written=lambda exercise: code(cell_id(exercise.name), exercise.starter),
+        tested=tested,
+    )
+    cells.insert(2, code("otter", START.format(name=assignment.name)))
+    if assignment.question:
+        cells.append(markdown("question", "*Write your answer here.*"))
+    return dumps(cells)
+
+
+def _tests(exercise: Exercise, points: int, seed: int | None = None) -> str:
+    helpers = exercise.helpers
+    available = {statement.split()[-1]: statement for statement in exercise.imports}
+    bring = [
+        "from companion import check",
+        exercise.rules,
+        "from otter.test_files import test_case",
+    ]
+    imports = import_block([*bring, *(needed(helpers, available) if helpers else ())])
+    values = {
+        "function": exercise.name,
+        "points": points,
+        "imports": imports,
+        "allowed": json.dumps(list(exercise.allowed)),
+        "helpers": f"\n\n{helpers}\n" if helpers else "",
+        "seen": exercise.graded(),
+        "unseen": exercise.graded(seed=seed),
+    }
+    return TEST.format(**values) + (HIDDEN.format(**values) if seed is not None else "")

@@ -1,0 +1,192 @@
+"""An assignment as a repository for a classroom: a module to fill in, and tests that pytest runs."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+
+from companion.assignments.names import import_block, needed
+from companion.assignments.ready import Assignment
+from companion.assignments.statement import exercise_text, question_text, rubric, statement
+
+CONFTEST = '''\
+"""A test says in a sentence what is wrong, and pytest counts the points of the tests that pass."""
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call" or call.excinfo:
+        report.user_properties += [("points", mark.args[0]) for mark in item.iter_markers("points")]
+    if call.excinfo and not report.skipped:  # the sentence, instead of a traceback through the course's files
+        report.longrepr = f"{call.excinfo.typename}: {call.excinfo.value}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    points = {}
+    for report in (r for kind in ("passed", "failed", "error") for r in terminalreporter.getreports(kind)):
+        for _, value in getattr(report, "user_properties", ()):  # a file that cannot be loaded has none
+            points[report.nodeid.split("::test_")[-1]] = (report.passed, value)
+    for name, (passed, value) in points.items():
+        terminalreporter.write_line(f"{name}: {value if passed else 0} of {value}")
+    total = sum(value for passed, value in points.values() if passed)
+    terminalreporter.write_line(f"Points: {total} of {sum(value for _, value in points.values())}")
+'''
+INI = """\
+[pytest]
+addopts = -q --no-header --disable-warnings -p no:cacheprovider
+testpaths = {testpaths}
+pythonpath = .
+markers =
+    points(n): what a test is worth
+"""
+TESTS = '''\
+"""{what}"""
+
+{imports}
+{loading}{helpers}{tests}'''
+SEEN = """
+
+@pytest.mark.points({points})
+def test_{function}():
+    from {module} import {function}
+
+    own_work({function}, allowed={allowed})
+    {seen}
+"""
+UNSEEN = """
+
+@pytest.mark.points({points})
+def test_{function}(work):
+    own_work(work.{function}, allowed={allowed})
+    {seen}
+    {unseen}
+"""
+LOADING = '''
+if "SUBMISSION" not in os.environ:
+    pytest.exit("say what to grade: SUBMISSION=PATH/TO/REPOSITORY python -m pytest", returncode=2)
+
+
+@pytest.fixture(scope="module")
+def work():
+    """What a student handed in: the file, or the folder with it, that SUBMISSION names."""
+    path = Path(os.environ["SUBMISSION"]).resolve()
+    path = path / "{module}.py" if path.is_dir() else path
+    spec = importlib.util.spec_from_file_location("{module}", path)
+    module = sys.modules["{module}"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+'''
+WORKFLOW = """\
+name: check
+on: [push, workflow_dispatch]
+permissions:
+  contents: read
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    timeout-minutes: 20
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "3.12"
+      - run: python -m pip install -r requirements.txt
+      - run: python -m pytest
+"""
+README = """\
+# {title}, as a repository
+
+- `student/` is the repository that each student gets, as a template for GitHub Classroom or by hand: `{module}.py` with
+  the starters, the tests that they see, and a workflow that runs them on each push.
+- `grading/` stays with you. It holds the hidden tests. Grade one student, by naming the file or the folder with it:
+
+```
+cd grading
+SUBMISSION=PATH/TO/REPOSITORY python -m pytest
+```
+
+The last lines say the points of each exercise and their sum; `--junitxml=points.xml` writes them to a file. Only
+`{module}.py` of a submission is loaded: what else a student changed, tests or settings, plays no part. {question}
+A program that never ends while it is loaded is stopped by nobody: run it under a time limit, such as `timeout 300`.
+
+`conftest.py` is short, and yours to change: it replaces tracebacks by the check's sentence and adds up the points that
+the marker `points` gives a test.
+
+`requirements.txt` names what pip installs the course's package from: write there where your copy is.
+Anybody can export this kit. With a seed that only you know (`--seed`) nobody else has your hidden numbers.
+{rubric}"""
+QUESTION = "The question is worth {points} points, is answered in `ANSWER.md` and is graded by you."
+
+
+def pytest_format(assignment: Assignment, requirement: str) -> dict[str, str]:
+    """Return the files of an assignment for pytest, by path."""
+    name, module, question = assignment.name, assignment.module, assignment.question
+    student, grading = f"{name}/student", f"{name}/grading"
+    files = {
+        f"{student}/README.md": f"{statement(assignment)}\nWrite your code into `{module}.py`. "
+        "`python -m pytest` runs the checks.\n",
+        f"{student}/{module}.py": _module(assignment),
+        f"{student}/tests/test_{module}.py": _tests(assignment),
+        f"{student}/conftest.py": CONFTEST,
+        f"{student}/pytest.ini": INI.format(testpaths="tests"),
+        f"{student}/requirements.txt": f"{requirement}\npytest>=8\n",
+        f"{student}/.github/workflows/check.yml": WORKFLOW,
+        f"{grading}/test_grading.py": _tests(assignment, hidden=True),
+        f"{grading}/conftest.py": CONFTEST,
+        f"{grading}/pytest.ini": INI.format(testpaths="."),
+        f"{grading}/requirements.txt": f"{requirement}\npytest>=8\n",
+    }
+    if question:
+        files[f"{student}/ANSWER.md"] = f"{question_text(assignment)}\n\n*Write your answer here.*\n"
+    by_hand = QUESTION.format(points=question.points) if question else ""
+    files[f"{name}/README.md"] = README.format(
+        title=assignment.title, module=module, question=by_hand, rubric=rubric(assignment)
+    )
+    return files
+
+
+def _module(assignment: Assignment) -> str:
+    """Return the module that a student fills in; statements stand in comments."""
+    pieces = [f'"""{assignment.title}."""', import_block(_imports(assignment))]
+    for number, (exercise, value) in enumerate(zip(assignment.exercises, assignment.points, strict=True), 1):
+        lines = exercise_text(exercise, number, value).split("\n")
+        comment = [f"# {part}".rstrip() for line in lines for part in textwrap.wrap(line, 86) or [""]]
+        pieces += ["\n".join(comment), exercise.helpers, exercise.starter]
+    return "\n\n\n".join(piece for piece in pieces if piece) + "\n"
+
+
+def _imports(assignment: Assignment) -> list[str]:
+    found = {statement for exercise in assignment.exercises for statement in exercise.imports}
+    return sorted(found - {"from companion import check"})
+
+
+def _tests(assignment: Assignment, *, hidden: bool = False) -> str:
+    """Return the tests: those that a student has, or those of the grader."""
+    helpers = "\n\n\n".join(exercise.helpers for exercise in assignment.exercises if exercise.helpers)
+    available = {line.split()[-1]: line for exercise in assignment.exercises for line in exercise.imports}
+    bring = ["import pytest", "from companion import check", *(exercise.rules for exercise in assignment.exercises)]
+    if hidden:
+        bring += ["import importlib.util", "import os", "import sys", "from pathlib import Path"]
+    tests = [
+        (UNSEEN if hidden else SEEN).format(
+            function=exercise.name,
+            points=value,
+            module=assignment.module,
+            allowed=json.dumps(list(exercise.allowed)),
+            seen=exercise.graded(f"work.{exercise.name}" if hidden else ""),
+            unseen=exercise.graded(f"work.{exercise.name}", assignment.seed),
+        )
+        for exercise, value in zip(assignment.exercises, assignment.points, strict=True)
+    ]
+    what = "With the hidden tests. All the points of an exercise, or none." if hidden else "Run: python -m pytest."
+    return TESTS.format(
+        what=what,
+        imports=import_block([*bring, *(needed(helpers, available) if helpers else ())]),
+        loading=LOADING.format(module=assignment.module) if hidden else "",
+        helpers=f"\n\n{helpers}\n" if helpers else "",
+        tests="".join(tests),
+    )

@@ -1,0 +1,115 @@
+"""otter-grader itself: make the grader of an export, and grade what students hand in."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from companion.assignments import export, ready_assignment, write
+from tests.assignments.submissions import answers, bare, expected, fill_in, hard_coded, makeable, to_be_written
+
+pytest.importorskip("otter")
+ASSIGNMENT = ready_assignment("train-and-translate")
+# Run a notebook's code where otter cannot be imported.
+WITHOUT_OTTER = """
+import json, sys
+sys.modules["otter"] = None
+scope = {"__name__": "__main__"}
+for cell in json.load(open(sys.argv[1], encoding="utf8"))["cells"]:
+    if cell["cell_type"] == "code":
+        exec(cell["source"], scope)
+assert scope["grader"] is None
+"""
+
+
+def run(folder, *command):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def make_grader(folder, assignment):
+    """Export an assignment and run the command that its README gives."""
+    write(export([assignment], "otter"), folder)
+    run(folder / assignment.name / "autograder", "-m", "otter", "generate", "-o", "autograder.zip")
+    return folder / assignment.name
+
+
+def grade(kit, assignment, code, folder):
+    """Hand in a student's notebook; return the points by exercise, and what a student is shown."""
+    notebook = json.loads((kit / "student" / f"{assignment.name}.ipynb").read_text(encoding="utf8"))
+    path = folder / f"{assignment.name}.ipynb"
+    path.write_text(json.dumps(fill_in(notebook, code)), encoding="utf8")
+    grader = kit / "autograder" / "autograder.zip"
+    run(folder, "-m", "otter", "run", "-a", str(grader), "-o", str(folder), "--no-logo", path.name)
+    results = json.loads((folder / "results.json").read_text(encoding="utf8"))
+    tests = {test["name"]: test for test in results["tests"]}
+    public = tests.pop("Public Tests")["output"]
+    assert all(test["visibility"] == "hidden" for test in tests.values())
+    return {name: test["score"] for name, test in tests.items()}, public
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    return make_grader(tmp_path_factory.mktemp("otter") / "kit", ASSIGNMENT)
+
+
+def test_right_answers_get_all_the_points(kit, tmp_path):
+    points, public = grade(kit, ASSIGNMENT, answers(ASSIGNMENT), tmp_path)
+    assert points == expected(ASSIGNMENT)
+    assert public.count("All test cases passed!") == 3
+
+
+def test_each_wrong_answer_loses_exactly_its_points(kit, tmp_path):
+    code = answers(ASSIGNMENT, broken={"my_schedule"}, unwritten={"my_greedy"})
+    (loss,) = [exercise for exercise in ASSIGNMENT.exercises if exercise.name == "my_loss"]
+    code["my_loss"] = hard_coded(loss)
+    points, public = grade(kit, ASSIGNMENT, code, tmp_path)
+    assert points == expected(ASSIGNMENT, {"my_schedule", "my_greedy", "my_loss"})
+    assert "CheckFailed: schedule: not yet." in public
+    assert "It is not written yet." in public
+    assert "seed=" not in public
+    assert "my_loss results: All test cases passed!" in public
+
+
+def test_the_notebook_works_without_otter(kit):
+    run(kit / "student", "-c", WITHOUT_OTTER, f"{ASSIGNMENT.name}.ipynb")
+
+
+def test_a_student_checks_with_otter_and_gets_the_sentence(kit):
+    code = (
+        "import otter; my_loss = lambda logits, targets, pad_id: logits.sum(); print(otter.Notebook().check('my_loss'))"
+    )
+    shown = run(kit / "student", "-c", code)
+    assert "CheckFailed: loss: not yet." in shown
+    assert "Traceback" not in shown
+
+
+def test_the_grader_holds_the_hidden_tests_and_no_solution(kit):
+    with zipfile.ZipFile(kit / "autograder" / "autograder.zip") as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    for exercise in ASSIGNMENT.exercises:
+        assert "hidden=True" in texts[f"tests/{exercise.name}.py"]
+        for name, text in texts.items():
+            assert not {bare(line) for line in text.splitlines()} & set(to_be_written(exercise)), name
+    assert "transformer-companion==" in texts["environment.yml"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", makeable())
+def test_every_ready_assignment_is_graded_right(name, tmp_path):
+    assignment = ready_assignment(name)
+    kit = make_grader(tmp_path / "kit", assignment)
+    names = [exercise.name for exercise in assignment.exercises]
+    # Neighbours in different submissions: whoever loses the points of another one is seen.
+    for lost in (set(names[::2]), set(names[1::2])):
+        points, _ = grade(kit, assignment, answers(assignment, broken=lost), tmp_path)
+        assert points == expected(assignment, lost)
+    points, _ = grade(kit, assignment, answers(assignment, unwritten=set(names)), tmp_path)
+    assert points == expected(assignment, set(names))

@@ -1,0 +1,111 @@
+"""A sample student repository, run as a classroom runs it."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from companion.assignments import export, ready_assignment, write
+from companion.assignments.names import import_block
+from tests.assignments.submissions import answers, expected, hard_coded, makeable
+
+ASSIGNMENT = ready_assignment("attention-and-masks")
+
+
+def module_text(assignment, code):
+    """The module that a student hands in."""
+    statements = [line for exercise in assignment.exercises for line in exercise.imports]
+    return "\n\n\n".join([import_block(statements), *code.values()]) + "\n"
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    out = tmp_path_factory.mktemp("pytest") / "kit"
+    write(export([*map(ready_assignment, makeable())], "pytest"), out)
+    return out
+
+
+def run_pytest(folder, **environment):
+    """Run pytest as a student or a grader does; return the status, the output, and the points by exercise."""
+    command = [sys.executable, "-W", "error", "-m", "pytest"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    points = {name: int(got) for name, got in re.findall(r"^(\w+): (\d+) of \d+$", done.stdout, re.MULTILINE)}
+    assert done.stderr == ""
+    total = re.search(r"^Points: (\d+) of (\d+)$", done.stdout, re.MULTILINE)
+    assert points.pop("Points") == int(total[1]) == sum(points.values())
+    return done.returncode, done.stdout, points
+
+
+def grade(kit, assignment, code, tmp_path):
+    (tmp_path / f"{assignment.module}.py").write_text(module_text(assignment, code), encoding="utf8")
+    status, out, points = run_pytest(kit / assignment.name / "grading", SUBMISSION=str(tmp_path))
+    assert status == (0 if points == expected(assignment) else 1)
+    return out, points
+
+
+def test_the_exported_repository_runs_and_gives_no_points(kit):
+    status, out, points = run_pytest(kit / ASSIGNMENT.name / "student")
+    assert status == 1
+    assert points == expected(ASSIGNMENT, lost=expected(ASSIGNMENT))
+    assert "Points: 0 of 14" in out
+    assert out.count("It is not written yet.") == 6
+    assert "Traceback" not in out
+    assert "companion/checks" not in out
+
+
+def test_right_answers_get_all_the_points(kit, tmp_path):
+    out, points = grade(kit, ASSIGNMENT, answers(ASSIGNMENT), tmp_path)
+    assert points == expected(ASSIGNMENT)
+    assert "Points: 14 of 14" in out
+
+
+def test_wrong_answers_lose_their_own_points_and_unwritten_ones_theirs(kit, tmp_path):
+    code = answers(ASSIGNMENT, broken={"my_weights", "my_causal_mask"}, unwritten={"safe_attention"})
+    code["my_combined_mask"] = "from companion import combine_masks\n\n\ndef my_combined_mask(padding, causal):\n"
+    code["my_combined_mask"] += "    return combine_masks(padding, causal)"
+    out, points = grade(kit, ASSIGNMENT, code, tmp_path)
+    lost = {"my_weights", "my_causal_mask", "safe_attention", "my_combined_mask"}
+    assert points == expected(ASSIGNMENT, lost)
+    assert "Your weights sum to 1 over the queries" in out
+    assert "CheckFailed: own_work: not yet.\nIt uses combine_masks of companion." in out
+    assert "Traceback" not in out
+
+
+def test_hard_coded_answers_pass_what_students_see_and_get_nothing(kit, tmp_path):
+    code = answers(ASSIGNMENT)
+    code["my_weights"] = hard_coded(ASSIGNMENT.exercises[0])
+    _, points = grade(kit, ASSIGNMENT, code, tmp_path)
+    assert points == expected(ASSIGNMENT, {"my_weights"})
+
+
+def test_a_module_that_does_not_load_gets_nothing_and_one_sentence(kit, tmp_path):
+    out, points = grade(kit, ASSIGNMENT, {"broken": "def my_weights(:"}, tmp_path)
+    assert points == expected(ASSIGNMENT, expected(ASSIGNMENT))
+    assert "SyntaxError: invalid syntax" in out
+    assert "Traceback" not in out
+
+
+def test_a_grader_who_names_nobody_is_told_how(kit):
+    command = [sys.executable, "-m", "pytest"]
+    environment = {name: value for name, value in os.environ.items() if name != "SUBMISSION"}
+    folder = kit / ASSIGNMENT.name / "grading"
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert "say what to grade: SUBMISSION=PATH/TO/REPOSITORY python -m pytest" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", makeable())
+def test_each_wrong_answer_loses_exactly_its_points(kit, name, tmp_path):
+    assignment = ready_assignment(name)
+    names = [exercise.name for exercise in assignment.exercises]
+    # Neighbours in different submissions: whoever loses the points of another one is seen.
+    for lost in (set(names[::2]), set(names[1::2])):
+        _, points = grade(kit, assignment, answers(assignment, broken=lost), tmp_path)
+        assert points == expected(assignment, lost)
+    _, points = grade(kit, assignment, answers(assignment, unwritten=set(names)), tmp_path)
+    assert points == expected(assignment, set(names))
