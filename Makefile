@@ -77,7 +77,7 @@ $(STAMPS)/notebooks: $(INSTALLED) $(LIST) $(filter companion/%,$(CODE)) $(BOOK)
 	@touch $@
 
 # All pages afresh: a page that is not built again would keep its warnings to itself.
-$(STAMPS)/book: $(INSTALLED) $(LIST) $(filter companion/%,$(CODE)) $(BOOK) tools/sphinx_course.py
+$(STAMPS)/book: $(INSTALLED) $(LIST) $(filter companion/% tools/%,$(CODE)) $(BOOK)
 	@echo "--- Building the book; a warning is an error"
 	$(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
 	@touch $@

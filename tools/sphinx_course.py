@@ -1,9 +1,15 @@
-"""A small Sphinx extension: what the theme's own extensions would get wrong on these pages."""
+"""A small Sphinx extension: the field guide, and what the theme's own extensions would get wrong on these pages."""
+
+import re
+from pathlib import Path
+
+import field_guide
 
 
 def setup(app):
     """Register what happens before the first page and before each page."""
     app.connect("builder-inited", without_dead_buttons)
+    app.connect("source-read", with_field_guide)
     app.connect("html-page-context", without_thebe, priority=900)  # late: the other extensions have added theirs
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -13,6 +19,19 @@ def without_dead_buttons(app):
     options = app.config.html_theme_options
     if not options.get("repository_url"):
         options["launch_buttons"] = {}
+
+
+def with_field_guide(app, docname, source):
+    """Write the field guide into the pages that ask for it, from the checks' bank as it is now."""
+    if not field_guide.MARK.search(source[0]):
+        return
+
+    def link(stem, heading):
+        names = [name for name in app.env.found_docs if re.fullmatch(rf"book/\d\d_{stem}", name)]
+        anchor = re.sub(r"[^\w\- ]", "", heading.strip().lower().replace(" ", "-"))  # as on GitHub
+        return f"{Path(names[0]).name}.ipynb#{anchor}" if names else ""
+
+    source[0] = field_guide.write(source[0], link)
 
 
 def without_thebe(app, pagename, templatename, context, doctree):

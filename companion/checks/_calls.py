@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import inspect
 import re
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class _Stop(SystemExit):
@@ -21,6 +22,10 @@ class _Stop(SystemExit):
 
 class Problem(Exception):
     """What is wrong with the learner's code, as a whole sentence, found before the code could run."""
+
+
+class KnownBug(Exception):
+    """The name of a bug of the bank that shows in how things are built, and not in numbers."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,9 @@ def call_with_limit(
     """Call a function in a thread of its own and wait for at most `limit` seconds.
 
     A thread works in notebooks and on Windows, where signals and forks do not. Python code that runs too long is
-    stopped; a call that never comes back from C stays behind in a daemon thread, which ends with the process.
+    stopped; a call that does not come back from C (a sleep, a huge matrix product) stays behind in a daemon thread,
+    which ends with it or with the process. What holds the interpreter's lock in C (``sum(range(10**12))``) nothing in
+    this process can stop: a grader that must not hang runs in a process of its own, with a time limit of its own.
     """
     results: list[Result] = []
 
@@ -94,7 +101,7 @@ def signature_problem(function: Any, parameters: tuple[str, ...], call: str) -> 
     if not callable(function):
         return f"The check needs the function itself, {call}, and got {type_name(function)}."
     try:
-        signature = inspect.signature(function)
+        signature = signature_of(function)
     except (TypeError, ValueError):  # some functions written in C do not tell
         return ""
     args, kwargs = arrange(function, dict.fromkeys(parameters))
@@ -115,7 +122,7 @@ def describe(inputs: Mapping[str, Any]) -> str:
     for name, value in inputs.items():
         if isinstance(value, Tensor):
             words.append(f"{name} {tuple(value.shape)}")
-        elif not callable(value):
+        elif not callable(value) and not is_dataclass(value):
             words.append(f"{name} {value}")
     return ", ".join(words)
 
@@ -124,7 +131,7 @@ def describe_error(error: BaseException, function: Callable[..., Any]) -> str:
     """Name an exception, its first line, and the line of the learner's function that it came from."""
     lines = str(error).strip().splitlines()
     text = re.sub(r"0x[0-9a-fA-F]+", "0x...", lines[0])[:200] if lines else "no message"
-    codes = getattr(function, "codes", None) or [getattr(inspect.unwrap(function), "__code__", None)]
+    codes = getattr(function, "codes", None) or codes_of(function)
     where = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         if frame.f_code in codes:  # the innermost is said
@@ -132,9 +139,36 @@ def describe_error(error: BaseException, function: Callable[..., Any]) -> str:
     return f"{type(error).__name__}{where}: {text}"
 
 
+def codes_of(function: Any) -> list[Any]:
+    """Return the code objects in which a line of the learner's may stand."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if callable(function):
+        function = inspect.unwrap(function)
+    if not inspect.isroutine(function):  # an object that can be called, such as a module
+        members = vars(type(function)).values() if callable(function) else ()
+        return [member.__code__ for member in members if inspect.isfunction(member)]
+    return [getattr(function, "__code__", None)]
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """Return what a function takes; of a module, what its forward takes."""
+    return inspect.signature(function.forward if isinstance(function, nn.Module) else function)
+
+
+def unfinished(value: Any) -> str:
+    """Say in a sentence that a returned value is a computation that has not begun; empty if it is not."""
+    if inspect.iscoroutine(value):
+        value.close()  # else Python would warn that it was never awaited
+        return "Your function is async, so that calling it computes nothing: write def, not async def."
+    if inspect.isgenerator(value):
+        return "Your function is a generator, so that calling it computes nothing: write return, not yield."
+    return ""
+
+
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
-        return list(inspect.signature(function).parameters.values())
+        return list(signature_of(function).parameters.values())
     except (TypeError, ValueError):
         return []
 

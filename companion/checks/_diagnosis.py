@@ -8,6 +8,7 @@ bug counts only if enough is left.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,26 +18,22 @@ from torch import Tensor
 
 from companion.checks._outputs import Outcome
 from companion.checks._spec import Bug, Check, Probe, as_tensor
+from companion.checks._variants import Variant
 
 _OUTPUTS: WeakKeyDictionary[Check, dict[tuple[Any, ...], Tensor | None]] = WeakKeyDictionary()
+Assemble = Callable[[], Callable[..., Any]]
 _USABLE = 0.1  # share of the numbers that a bug's outputs must leave to compare
 
 
 def diagnose(check: Check, outcomes: Sequence[Outcome]) -> tuple[tuple[Bug, ...], ...]:
     """Return the ways to explain the outcomes: each is one bug, or two at once. No way: nothing known matches."""
     singles = tuple((entry,) for entry in check.bank if _explains_one_way(check, entry, outcomes))
-    if singles:
-        return singles
+    if singles or not any(outcome.value is None or outcome.value.any() for outcome in outcomes):
+        return singles  # two bugs can cancel everything, but zeros say nothing about how they came about
     pairs = (
         (one, other) for one, other in combinations(check.bank, 2) if one.part and other.part and one.part != other.part
     )
-    return tuple(
-        (one, other)
-        for one, other in pairs
-        if _explains(
-            check, check.assemble({one.part: one.wrong, other.part: other.wrong}), outcomes, (one.name, other.name)
-        )
-    )
+    return tuple(pair for pair in pairs if _explains_together(check, pair, outcomes))
 
 
 def diagnose_edge(check: Check, probe: Probe, outcome: Outcome) -> tuple[Bug, ...]:
@@ -44,7 +41,7 @@ def diagnose_edge(check: Check, probe: Probe, outcome: Outcome) -> tuple[Bug, ..
     found = []
     for entry in check.bank:
         for implementation in check.implementations(entry):
-            output = _run(implementation, probe)
+            output = _run(check, implementation, probe)
             if output is None or output.isnan().any() or not _matches(output, outcome, check.expected(probe)):
                 continue
             if _right_on_core(check, implementation):
@@ -63,18 +60,22 @@ def off_by(value: Tensor, right: Tensor) -> float:
 
 def _explains_one_way(check: Check, entry: Bug, outcomes: Sequence[Outcome]) -> bool:
     return any(
-        _explains(check, implementation, outcomes, (entry.name, number))
-        for number, implementation in enumerate(check.implementations(entry))
+        _explains(check, partial(check.assemble, {entry.part: wrong}), outcomes, (entry.name, number))
+        for number, wrong in enumerate((entry.wrong, *entry.also))
     )
 
 
-def _explains(
-    check: Check, implementation: Callable[..., Any], outcomes: Sequence[Outcome], key: tuple[str, Any]
-) -> bool:
+def _explains_together(check: Check, pair: tuple[Bug, Bug], outcomes: Sequence[Outcome]) -> bool:
+    one, other = pair
+    parts = {one.part: one.wrong, other.part: other.wrong}
+    return _explains(check, partial(check.assemble, parts), outcomes, (one.name, other.name))
+
+
+def _explains(check: Check, assemble: Assemble, outcomes: Sequence[Outcome], key: tuple[str, Any]) -> bool:
     """Whether the implementation does what the learner's does on every probe, and shows a bug in doing so."""
     shows, usable, total = False, 0, 0
     for probe, outcome, right in zip(check.core, outcomes, check.expected_on_core, strict=True):
-        output = _run_once(check, key, implementation, probe)
+        output = _run_once(check, key, assemble, probe)
         if not _matches(output, outcome, right):
             return False  # most bugs leave here, on the first probe
         total += right.numel()
@@ -99,23 +100,26 @@ def _matches(output: Tensor | None, outcome: Outcome, right: Tensor) -> bool:
 
 def _right_on_core(check: Check, implementation: Callable[..., Any]) -> bool:
     for probe, right in zip(check.core, check.expected_on_core, strict=True):
-        output = _run(implementation, probe)
+        output = _run(check, implementation, probe)
         if output is None or output.shape != right.shape or off_by(output, right) > check.tolerance:
             return False
     return True
 
 
-def _run_once(check: Check, key: tuple[str, Any], implementation: Callable[..., Any], probe: Probe) -> Tensor | None:
+def _run_once(check: Check, key: tuple[str, Any], assemble: Assemble, probe: Probe) -> Tensor | None:
     """Return what a bug does on a probe; it is kept, since a learner runs a check many times."""
     known = _OUTPUTS.setdefault(check, {})
     place = (*key, probe.name)
     if place not in known:
-        known[place] = _run(implementation, probe)
+        known[place] = _run(check, assemble(), probe)
     return known[place]
 
 
-def _run(implementation: Callable[..., Any], probe: Probe) -> Tensor | None:
+def _run(check: Check, implementation: Callable[..., Any], probe: Probe) -> Tensor | None:
     try:
+        filled = check.filled(probe) if isinstance(getattr(implementation, "cls", None), Variant) else None
+        if filled is not None:
+            return as_tensor(implementation.on(filled, probe.inputs)).double()  # type: ignore[attr-defined]
         return as_tensor(implementation(**probe.inputs)).double()
     except Exception:  # a bug may well crash on some shapes; that is part of its signature
         return None

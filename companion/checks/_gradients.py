@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch import Tensor
 from companion.checks._calls import arrange, call_with_limit, describe_error, fresh
 from companion.checks._diagnosis import off_by
 from companion.checks._spec import Check, Probe
+
+_RIGHT: WeakKeyDictionary[Check, dict[str, tuple[Tensor | None, ...]]] = WeakKeyDictionary()
 
 
 class _Detached(Exception):
@@ -24,7 +27,7 @@ def gradient_problem(
     if not probe.gradients:
         return ""
     shape = check.expected(probe).shape
-    weights = torch.randn(shape, generator=torch.Generator().manual_seed(1)).double()
+    weights = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float32).double()
     result = call_with_limit(_gradients, (function, probe, weights, dtype), {}, limit)
     if isinstance(result.error, _Detached):
         return (
@@ -35,9 +38,7 @@ def gradient_problem(
         return f"Your output is right, but its gradient was not there after {limit:g} seconds."
     if result.error is not None:
         return f"Your output is right, but it cannot be differentiated: {describe_error(result.error, function)}"
-    for name, yours, right in zip(
-        probe.gradients, result.value, _gradients(check.adapt(check.right), probe, weights, None), strict=True
-    ):
+    for name, yours, right in zip(probe.gradients, result.value, _right_gradients(check, probe, weights), strict=True):
         if yours is None or not yours.any():
             return f"Your output is right, but no gradient reaches {name}: part of the computation is detached."
         if not yours.isfinite().all():
@@ -48,6 +49,13 @@ def gradient_problem(
                 "part of the computation is detached, or done in low precision."
             )
     return ""
+
+
+def _right_gradients(check: Check, probe: Probe, weights: Tensor) -> tuple[Tensor | None, ...]:
+    known = _RIGHT.setdefault(check, {})
+    if probe.name not in known:
+        known[probe.name] = _gradients(check.adapt(check.right), probe, weights, None)
+    return known[probe.name]
 
 
 def _gradients(

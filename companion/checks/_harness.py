@@ -7,7 +7,8 @@ hold on edge cases, do its gradients flow. What is found first is said; the rest
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -37,15 +38,32 @@ _FLOAT32_ONLY = (
 def run_check(check: Check, function: Function, raises: bool, time_limit: float) -> Report:
     """Judge a function; raise `CheckFailed` if it fails, unless told to return the report."""
     __tracebackhide__ = True
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        # What the learner's code warns of is not the check's business, and a check leaves the caller's random
-        # numbers alone. A fixed seed keeps a report about leftover dropout the same each time.
-        warnings.simplefilter("ignore")
-        torch.default_generator.manual_seed(0)
+    with _undisturbed():
         report = _Judge(check, function, time_limit).judge()
     if raises and not report.passed:
         raise CheckFailed(report) from None
     return report
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Judge the same wherever a check is called, and leave no trace there: no warning, no moved random number."""
+    default = torch.get_default_dtype()
+    # Asked first: a device context would slow down every call of torch.
+    on_cpu = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+    with (
+        warnings.catch_warnings(),  # what the learner's code warns of is not the check's business
+        torch.random.fork_rng(devices=[]),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        on_cpu,
+    ):
+        warnings.simplefilter("ignore")
+        torch.default_generator.manual_seed(0)  # a report about leftover dropout is the same each time
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(default)
 
 
 class _Judge:
@@ -127,6 +145,9 @@ class _Judge:
         problems = [outcome for outcome in outcomes if outcome.problem]
         if all(right):
             return self.fail(problems[0].problem) if problems else None
+        built = next((outcome.bug for outcome in outcomes if outcome.bug), None)
+        if built is not None:  # it shows in how things are built; nothing else can be looked at before that
+            return self.fail_by_name([(built,)], Evidence(), [])
         found = diagnose(self.check, outcomes)
         evidence = self.evidence()
         if found:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from companion.checks._report import Table, number
-from companion.checks._spec import Probe
+from companion.checks._spec import Check, Probe, as_tensor
 
 MOVED = 1e-6
+_RIGHT: WeakKeyDictionary[Check, dict[tuple[str, str], Tensor | None]] = WeakKeyDictionary()
 Run = Callable[..., "Tensor | None"]
 
 
@@ -85,16 +87,33 @@ def influence_by_change(run: Run, x: Tensor, yours: Tensor, name: str = "x") -> 
 
 
 def influence_table(
-    run: Run, right_run: Run, x: Tensor, yours: Tensor, right: Tensor, name: str = "x", what: str = "token"
+    check: Check, probe: Probe, run: Run, yours: Tensor, name: str = "x", what: str = "token", how_far: bool = True
 ) -> list[Table]:
-    """Draw which token moves which, beside what is right; nothing where that is the same."""
-    influence = influence_by_change(run, x, yours, name)
-    expected = influence_by_change(right_run, x, right, name)
+    """Draw which token of an input moves which output, beside what is right; nothing where that is the same.
+
+    Unless it matters how far, only whether it moves.
+    """
+    influence = influence_by_change(run, probe.inputs[name], yours, name)
+    expected = _right_influence(check, probe, name)
     if influence is None or expected is None:
+        return []
+    if not how_far and torch.equal(influence > MOVED, expected > MOVED):
         return []
     caption = f"How far output t moves when {what} s is changed (t down, s across)"
     table = Table.compare(caption, influence, expected)
     return [table] if any(map(any, table.wrong)) else []
+
+
+def _right_influence(check: Check, probe: Probe, name: str) -> Tensor | None:
+    known = _RIGHT.setdefault(check, {})
+    if (probe.name, name) not in known:
+        right = check.adapt(check.right)
+
+        def run(changes: Mapping[str, Any] | None = None) -> Tensor:
+            return as_tensor(right(**{**probe.inputs, **(changes or {})}))
+
+        known[probe.name, name] = influence_by_change(run, probe.inputs[name], run(), name)
+    return known[probe.name, name]
 
 
 def tokens_meet(run: Run, x: Tensor, yours: Tensor) -> list[Table]:

@@ -10,8 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion.checks._calls import Problem, arrange, call_with_limit, describe, describe_error, fresh, type_name
-from companion.checks._spec import Check, Probe
+from companion.checks._calls import (
+    KnownBug,
+    Problem,
+    arrange,
+    call_with_limit,
+    describe,
+    describe_error,
+    fresh,
+    type_name,
+    unfinished,
+)
+from companion.checks._spec import Bug, Check, Probe
 
 
 @dataclass(frozen=True)
@@ -22,12 +32,14 @@ class Outcome:
         value: the output, if there was one that can be compared.
         problem: a sentence about what is wrong with it, apart from its values; empty if nothing is.
         kind: the kind of problem: "unwritten", "timeout", "raised", "type", "shape", "dtype", "device", "nan",
-            "in place".
+            "in place", "known".
+        bug: the bug that it is, if that shows in how things are built.
     """
 
     value: Tensor | None = None
     problem: str = ""
     kind: str = ""
+    bug: Bug | None = None
 
 
 def observe(
@@ -44,6 +56,9 @@ def observe(
             "Is there a loop that never ends?",
             kind="timeout",
         )
+    if isinstance(result.error, KnownBug):
+        entry = next(entry for entry in check.bank if entry.name == str(result.error))
+        return Outcome(problem=entry.sentence, kind="known", bug=entry)
     if isinstance(result.error, Problem):
         return Outcome(problem=str(result.error), kind="type")
     if result.error is not None:
@@ -74,6 +89,8 @@ def read(kind: str, value: Any, expected: Tensor, called_with: str) -> Outcome:
     """Turn a returned value into an outcome."""
     if value is None:
         return Outcome(problem="Your function returned None: does it end with a return?", kind="type")
+    if problem := unfinished(value):
+        return Outcome(problem=problem, kind="type")
     if kind == "number":
         return _read_number(value)
     if kind == "ids":
@@ -98,6 +115,8 @@ def _read_tensor(kind: str, value: Tensor, expected: Tensor, called_with: str) -
             kind="device",
         )
     value = value.detach()
+    if value.layout != torch.strided:
+        return Outcome(problem="Your output is a sparse tensor; an ordinary, dense one is expected.", kind="type")
     if value.is_complex():
         return Outcome(problem="Your output is complex; real numbers are expected.", kind="dtype")
     name = str(value.dtype).removeprefix("torch.")

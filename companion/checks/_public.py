@@ -46,6 +46,6 @@ def public(check: Check) -> PublicCheck:
     run.__doc__ = (
         "Check "
         + inspect.cleandoc(check.expects)
-        + _COMMON.format(what="class" if check.module else "function").rstrip()
+        + _COMMON.format(what=check.module.what if check.module else "function").rstrip()
     )
     return run

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -85,6 +87,11 @@ class Report:
         if not self.passed:
             lines.append("For a hint, call .hint(1) on this report; for where to read, .hint(2).")
         return "\n".join(line for line in lines if line)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        # nbgrader takes a cell that ends without an error for a full score, unless it ends with a number.
+        grading = os.environ.get("NBGRADER_EXECUTION") == "autograde"
+        printer.text("0" if grading and not self.passed else repr(self))
 
     def _repr_html_(self) -> str:
         from companion.checks._html import render

@@ -9,12 +9,13 @@ from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from companion.checks._report import Table
 
 if TYPE_CHECKING:
     from companion.checks._modules import Module
+    from companion.checks._steps import Steps
 
 Function = Callable[..., Any]
 
@@ -111,8 +112,9 @@ class Check:
         section: where to read when no bug is recognised.
         build: makes a whole function from some wrong parts; needed if a bug in the bank has a part.
         look: given a way to call the function, returns facts about it.
-        module: for a check of a class, what is expected of it; `parameters` are then those of its forward, `right`,
-            the bank and `build` give classes or functions made of them.
+        module: for a check of a class, or of a function that is called many times, how to make one function of it;
+            `parameters` are then those of its forward, `right`, the bank and `build` give what is handed in or
+            functions made of it.
         tolerance: a value is right if it is off by at most this share of the largest right value of the probe.
             The default lets float32 pass and stops half precision.
     """
@@ -126,7 +128,7 @@ class Check:
     section: str
     build: Callable[[Mapping[str, Function]], Function] | None = None
     look: Look | None = None
-    module: Module | None = None
+    module: Module | Steps | None = None
     tolerance: float = 1e-4
     expects: str = ""
 
@@ -161,12 +163,34 @@ class Check:
         return tuple(probe for probe in self.probes if probe.core)
 
     def expected(self, probe: Probe) -> Tensor:
-        """Return the right output on a probe."""
-        return as_tensor(self.adapt(self.right)(**probe.inputs))
+        """Return the right output on a probe; on the check's own it is computed once."""
+        if id(probe) not in self._expected:
+            output = as_tensor(self.adapt(self.right)(**probe.inputs))
+            if not any(probe is own for own in self.probes):
+                return output
+            self._expected[id(probe)] = output
+        return self._expected[id(probe)]
+
+    @cached_property
+    def _expected(self) -> dict[int, Tensor]:
+        return {}
+
+    def filled(self, probe: Probe) -> nn.Module | None:
+        """Return the right module with the probe's parameters in it, made once; None if it is not a class's check."""
+        fill = getattr(self.module, "fill", None)
+        if fill is None:
+            return None
+        if id(probe) not in self._filled:
+            self._filled[id(probe)] = fill(probe)
+        return self._filled[id(probe)]
+
+    @cached_property
+    def _filled(self) -> dict[int, nn.Module]:
+        return {}
 
     @cached_property
     def expected_on_core(self) -> tuple[Tensor, ...]:
-        """The right outputs on the probes of the diagnosis, computed once."""
+        """The right outputs on the probes of the diagnosis."""
         return tuple(self.expected(probe) for probe in self.core)
 
     def implementations(self, entry: Bug) -> list[Function]:

@@ -7,16 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from companion.checks._facts import CAPTION, NOTHING, facts_of_weights
 from companion.checks._public import public
-from companion.checks._report import Table, number
+from companion.checks._report import Table
 from companion.checks._spec import Check, Evidence, Probe
 from companion.checks.bank import additive as bank
 from companion.checks.bank.attention_softmax import OUTPUT_BUGS
 
-_NOTHING = (
-    "A query that may attend to nothing gets NaN: the softmax of a row of -inf is 0/0. "
-    "In this course such a query gets zeros; a single NaN spreads to every position in the next layer."
-)
 _MOVES = 1e-6
 
 
@@ -59,7 +56,7 @@ def make_additive_probes(seed: int = 20140901) -> tuple[Probe, ...]:
         Probe("large scores", inputs(11, 5, 7, (11, 11, 3, 17), some, spread=100.0)),
         Probe("one item, one query", inputs(1, 1, 5, (7, 7, 3, 2), torch.ones(1, 5, dtype=torch.bool))),
         Probe("no mask", inputs(2, 5, 7, alike, everything), omit="mask"),
-        Probe("a query that may attend to nothing", inputs(2, 5, 7, alike, nothing), edge_warning=_NOTHING),
+        Probe("a query that may attend to nothing", inputs(2, 5, 7, alike, nothing), edge_warning=NOTHING),
     )
 
 
@@ -72,22 +69,11 @@ def _look(call: Callable[..., Tensor | None]) -> Evidence:
     weights = call(**inputs)
     if weights is None or weights.shape != right.shape:
         return Evidence()
-    facts = []
-    sums = weights.sum(dim=-1)
-    if sums.isfinite().all() and (sums - 1).abs().max() > 0.005:
-        low, high = number(float(sums.min())), number(float(sums.max()))
-        facts.append(f"Rows of your weights sum to {low} to {high}; each should sum to 1.")
-    hidden = (weights.abs() > 1e-4) & ~inputs["mask"]
-    if hidden.any():
-        item, row, column = (int(i) for i in hidden.nonzero()[0])
-        facts.append(
-            f"Under a causal mask query {row} gives weight {number(float(weights[item, row, column]))} "
-            f"to key {column}, which it may not attend to."
-        )
+    facts = facts_of_weights(weights, inputs["mask"])
     moved = call(**{**inputs, "query": -2 * inputs["query"]})
     if moved is not None and moved.shape == weights.shape and (moved - weights).abs().max() < _MOVES:
         facts.append("Changing the queries moves none of your weights.")
-    return Evidence(facts, [Table.compare("Weights under a causal mask, rows are queries", weights[0], right[0])])
+    return Evidence(facts, [Table.compare(CAPTION, weights[0], right[0])])
 
 
 ADDITIVE_ATTENTION = Check(

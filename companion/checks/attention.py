@@ -7,19 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from companion.checks._facts import CAPTION, NOTHING, facts_of_weights
 from companion.checks._public import public
-from companion.checks._report import Table, number
+from companion.checks._report import Table
 from companion.checks._spec import Check, Evidence, Probe, section
 from companion.checks.bank.attention import build_attention, build_weights
 from companion.checks.bank.attention_masks import MASK_BUGS
 from companion.checks.bank.attention_scores import SCORES_BUGS, VALUE_BUGS
 from companion.checks.bank.attention_softmax import OUTPUT_BUGS, SOFTMAX_BUGS
 
-_NOTHING = (
-    "A query that may attend to nothing gets NaN: the softmax of a row of -inf is 0/0. "
-    "In this course such a query gets zeros; a single NaN spreads to every position in the next layer."
-)
-_LEAK = 1e-4
+_MOVED = 1e-4
 
 
 def make_probes(seed: int = 20170612) -> tuple[Probe, ...]:
@@ -50,7 +47,8 @@ def make_probes(seed: int = 20170612) -> tuple[Probe, ...]:
         Probe("large scores", inputs(2, 3, 5, 7, 11, 13, some, spread=20.0)),
         Probe("one item, one head, one query", inputs(1, 1, 1, 5, 7, 3, torch.ones(1, 5, dtype=torch.bool))),
         Probe("no mask", inputs(2, 3, 5, 7, 11, 13, everything), omit="mask"),
-        Probe("a query that may attend to nothing", inputs(2, 3, 5, 7, 11, 13, nothing), edge_warning=_NOTHING),
+        Probe("a query that may attend to nothing", inputs(2, 3, 5, 7, 11, 13, nothing), edge_warning=NOTHING),
+        Probe("no mask and as many queries as keys", inputs(2, 3, 5, 5, 11, 7, everything[:, :5]), omit="mask"),
     )
 
 
@@ -74,7 +72,34 @@ def _look_at_attention(call: Callable[..., Tensor | None]) -> Evidence:
         identity = torch.eye(key.size(-2), dtype=key.dtype).expand(*key.shape[:-2], -1, -1)
         return call(query=query, key=key, value=identity, mask=mask)
 
-    return _look(weights)
+    evidence = _look(weights)
+    if any(any(map(any, table.wrong)) for table in evidence.tables):
+        return evidence
+    # The weights do not show it; what moves what may.
+    return Evidence(evidence.facts, [*_influence_table(call), *evidence.tables])
+
+
+def _influence_table(call: Callable[..., Tensor | None]) -> list[Table]:
+    """Draw how far each output moves when a token's key and value are changed."""
+    inputs = ATTENTION.core[1].inputs
+
+    def influence(run: Callable[..., Tensor | None]) -> Tensor | None:
+        before, columns = run(**inputs), []
+        for token in range(inputs["key"].size(2)):
+            changed = {name: inputs[name].clone() for name in ("key", "value")}
+            for x in changed.values():
+                x[:, :, token] *= -2.0
+            after = run(**{**inputs, **changed})
+            if before is None or after is None or not before.shape == after.shape == inputs["query"].shape:
+                return None
+            columns.append((after - before)[0, 0].abs().amax(dim=-1))
+        return torch.stack(columns, dim=1)
+
+    yours, right = influence(call), influence(ATTENTION.right)
+    if yours is None or right is None:
+        return []
+    caption = "How far output t moves when key and value s are changed (t down, s across)"
+    return [Table.compare(caption, yours, right)]
 
 
 def _look_at_weights(call: Callable[..., Tensor | None]) -> Evidence:
@@ -89,23 +114,8 @@ def _look(weights_of: Callable[[Tensor, Tensor, Tensor], Tensor | None]) -> Evid
     weights = weights_of(query, key, mask)
     if weights is None or weights.shape != right.shape:
         return Evidence()
-    facts = []
-    sums = weights.sum(dim=-1)
-    sums = sums[sums.isfinite()]
-    if sums.numel() and (sums - 1).abs().max() > 0.005:
-        facts.append(f"Rows of your weights sum to {_range(sums)}; each should sum to 1.")
-    if weights.min() < -_LEAK:
-        facts.append(f"Some of your weights are negative, down to {number(float(weights.min()))}.")
-    hidden = (weights.abs() > _LEAK) & ~mask
-    if hidden.any():
-        item, head, row, column = (int(i) for i in hidden.nonzero()[0])
-        facts.append(
-            f"Under a causal mask query {row} gives weight {number(float(weights[item, head, row, column]))} "
-            f"to key {column}, which it may not attend to."
-        )
-    facts += _influences(weights_of, weights, query, key, mask)
-    tables = [Table.compare("Weights under a causal mask, rows are queries", weights[0, 0], right[0, 0])]
-    return Evidence(facts, tables)
+    facts = facts_of_weights(weights, mask) + _influences(weights_of, weights, query, key, mask)
+    return Evidence(facts, [Table.compare(CAPTION, weights[0, 0], right[0, 0])])
 
 
 def _influences(
@@ -129,14 +139,9 @@ def _influences(
         moved = weights_of(query, changed, mask)
         if moved is not None and moved.shape == weights.shape:
             difference = (moved[watched] - weights[watched]).abs()
-            if difference.max() > _LEAK:
+            if difference.max() > _MOVED:
                 facts.append(sentence)
     return facts
-
-
-def _range(x: Tensor) -> str:
-    low, high = number(float(x.min())), number(float(x.max()))
-    return low if low == high else f"{low} to {high}"
 
 
 _SECTION = section("attention", "As matrices")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from companion.checks._looks import (
@@ -29,6 +29,7 @@ from companion.checks.bank.decoder import LAYER, MASKED_BUGS, RightDecoderLayer,
 from companion.checks.bank.decoder_around import AROUND_BUGS
 from companion.checks.bank.decoder_cross import CROSS_BUGS
 from companion.checks.bank.decoder_layer import LAYER_BUGS
+from companion.checks.bank.encoder_around import EVERY_LAYER_BUGS
 
 
 class _NoDropout(TorchFunctionMode):
@@ -42,11 +43,11 @@ class _NoDropout(TorchFunctionMode):
 
 
 class _WithoutDropout(ModuleFunction):
-    def __call__(self, **values: Any) -> Any:
+    def forward(self, module: nn.Module, values: Mapping[str, Any]) -> Any:
         if not values.get("training"):
-            return super().__call__(**values)
+            return super().forward(module, values)
         with _NoDropout():
-            return super().__call__(**values)
+            return super().forward(module, values)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _look(call: Callable[..., Tensor | None]) -> Evidence:
     yours = run()
     if yours is None or yours.shape != right.shape:
         return Evidence()
-    x, memory = free.inputs["x"], free.inputs["memory"]
+    memory = free.inputs["memory"]
     facts = _future(call, free, "Changing the last target token moves the first, which may not see it.")
     facts += _future(call, training, "In training mode, changing the last target token moves the first.")
     facts += other_item(run, free, yours)
@@ -144,12 +145,8 @@ def _look(call: Callable[..., Tensor | None]) -> Evidence:
     facts += token_statistics(run, "add_norm3.norm.weight", "add_norm3.norm.bias", free)
     facts += unused(run, free, yours, [name for name in free.gradients if name not in ("x", "memory")])
     tables = [Table.compare("Output without masks, rows are target tokens", yours[0], right[0])]
-
-    def expected_run(changes: dict[str, Any]) -> Tensor:
-        return DECODER_LAYER.expected(Probe("", {**free.inputs, **changes}))
-
-    tables += influence_table(run, expected_run, x, yours, right, what="target token")
-    tables += influence_table(run, expected_run, memory, yours, right, "memory", "source token")
+    tables += influence_table(DECODER_LAYER, free, run, yours, what="target token")
+    tables += influence_table(DECODER_LAYER, free, run, yours, "memory", "source token", how_far=False)
     return Evidence(facts, tables)
 
 
@@ -189,7 +186,7 @@ DECODER_LAYER: Check = Check(
     kind="float",
     right=RightDecoderLayer,
     make_probes=make_decoder_layer_probes,
-    bank=(*MASKED_BUGS, *CROSS_BUGS, *LAYER_BUGS, *AROUND_BUGS),
+    bank=(*MASKED_BUGS, *CROSS_BUGS, *LAYER_BUGS, *AROUND_BUGS, *EVERY_LAYER_BUGS),
     section=LAYER,
     build=build_decoder_layer,
     look=_look,

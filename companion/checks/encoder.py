@@ -25,7 +25,7 @@ from companion.checks._report import Table
 from companion.checks._spec import Check, Evidence, Probe
 from companion.checks.bank import encoder as bank
 from companion.checks.bank import encoder_layer as layers
-from companion.checks.bank.encoder_around import AROUND_BUGS
+from companion.checks.bank.encoder_around import AROUND_BUGS, EVERY_LAYER_BUGS
 from companion.checks.bank.encoder_linear import LINEAR_BUGS
 
 _FEED_FORWARD = Module(bank.RightFeedForward, sizes=("d_model", "d_ff"), inputs=("x",))
@@ -121,10 +121,7 @@ def _look_at_encoder_layer(call: Callable[..., Tensor | None]) -> Evidence:
     facts += token_statistics(run, "add_norm2.norm.weight", "add_norm2.norm.bias", free)
     facts += unused(run, free, yours, [n for n in free.gradients if n != "x"])
     tables = [Table.compare("Output without a mask, rows are tokens", yours[0], right[0])]
-    tables += influence_table(
-        run, lambda changes: ENCODER_LAYER.expected(Probe("", {**free.inputs, **changes})), x, yours, right
-    )
-    return Evidence(facts, tables)
+    return Evidence(facts, tables + influence_table(ENCODER_LAYER, free, run, yours))
 
 
 def _hidden(call: Callable[..., Tensor | None], probe: Probe, place: Any, watched: Any, what: str) -> list[str]:
@@ -170,7 +167,7 @@ ENCODER_LAYER: Check = Check(
     kind="float",
     right=layers.RightEncoderLayer,
     make_probes=make_encoder_layer_probes,
-    bank=(*layers.ENCODER_LAYER_BUGS, *AROUND_BUGS),
+    bank=(*layers.ENCODER_LAYER_BUGS, *AROUND_BUGS, *EVERY_LAYER_BUGS),
     section=bank.LAYER,
     build=layers.build_encoder_layer,
     look=_look_at_encoder_layer,

@@ -1,15 +1,20 @@
-"""The check of chapter *generation*: `greedy`."""
+"""Checks of chapter *generation*: `greedy` and `kv_cache`."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from companion.checks._facts import CAPTION, facts_of_weights
 from companion.checks._public import public
+from companion.checks._report import Table
 from companion.checks._spec import Check, Evidence, Probe
+from companion.checks._steps import Steps
 from companion.checks.bank import generation as bank
+from companion.checks.bank import generation_cache as caches
 
 _LONGEST = 200
 
@@ -37,10 +42,16 @@ class _Script:
         return logits - self.vocabulary / 2
 
 
-def _probes() -> tuple[Probe, ...]:
+def make_greedy_probes(seed: int | None = None) -> tuple[Probe, ...]:
+    """Return the probes for greedy decoding; with a seed, with other ids."""
+    names = list(range(11))  # how each id is called
+    if seed is not None:
+        random.Random(seed).shuffle(names)
+
     def probe(name: str, sentence: list[int], bos_id: int, eos_id: int, max_len: int) -> Probe:
-        script = _Script(bos_id, sentence, vocabulary=11)
-        return Probe(name, {"next_logits": script, "bos_id": bos_id, "eos_id": eos_id, "max_len": max_len})
+        script = _Script(names[bos_id], [names[token] for token in sentence], vocabulary=11)
+        inputs = {"next_logits": script, "bos_id": names[bos_id], "eos_id": names[eos_id], "max_len": max_len}
+        return Probe(name, inputs)
 
     # Sentences go on after the end, so that decoding past it shows.
     return (
@@ -77,10 +88,71 @@ GREEDY = Check(
     parameters=("next_logits", "bos_id", "eos_id", "max_len"),
     kind="ids",
     right=bank.right_greedy,
-    make_probes=_probes,
+    make_probes=make_greedy_probes,
     bank=tuple(bank.GREEDY_BUGS),
     section=bank.GREEDY,
     look=_look,
 )
 
+
+def make_kv_cache_probes(seed: int = 20170616) -> tuple[Probe, ...]:
+    """Return the probes: one sequence each, in chunks."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def probe(name: str, batch: int, heads: int, d_k: int, d_v: int, chunks: list[int]) -> Probe:
+        def draw(features: int) -> Tensor:
+            # Numbers that float32 holds exactly, so that a float32 run gets the same inputs.
+            return torch.randn(batch, heads, sum(chunks), features, generator=generator).double()
+
+        return Probe(name, {"query": draw(d_k), "key": draw(d_k), "value": draw(d_v), "chunks": chunks})
+
+    # The first one shows most bugs at once, which makes a diagnosis fast.
+    return (
+        probe("a prompt of 3 tokens, then 1, then 2", 2, 3, 5, 7, [3, 1, 2]),
+        probe("one token at a time", 2, 3, 7, 5, [1, 1, 1, 1]),
+        probe("keys and values of one size", 3, 2, 11, 11, [2, 3, 2]),
+        probe("everything in one call", 2, 3, 5, 7, [5]),
+        probe("a single item and a single head", 1, 1, 3, 2, [1, 5, 1]),
+    )
+
+
+def _look_at_cache(call: Callable[..., Tensor | None]) -> Evidence:
+    """Say what is odd about the weights of a sequence in chunks; with the identity for values they are the output."""
+    inputs = dict(KV_CACHE.core[0].inputs)
+    tokens = inputs["key"].size(-2)
+    inputs["value"] = torch.eye(tokens).double().expand(2, 3, -1, -1)
+    right = KV_CACHE.expected(Probe("", inputs))
+    weights = call(**inputs)
+    if weights is None or weights.shape != right.shape:
+        return Evidence()
+    may = torch.ones(tokens, tokens, dtype=torch.bool).tril()
+    facts = facts_of_weights(weights, may)
+    if (blind := (weights.abs() < 1e-9) & may).any():
+        _, _, row, column = (int(i) for i in blind.nonzero()[0])
+        facts.append(f"Token {row} gives no weight to token {column}, which came before it or with it.")
+    return Evidence(facts, [Table.compare(f"{CAPTION}, in chunks of 3, 1 and 2", weights[0, 0], right[0, 0])])
+
+
+KV_CACHE: Check = Check(
+    name="kv_cache",
+    expects="""
+    ``fn(query, key, value, cache)``, which does causal attention of new tokens over all keys so far.
+
+    The inputs are the new query and key (B, H, N, E) and value (B, H, N, V), and the cache: None in the first call,
+    afterwards what the function returned. It returns the output (B, H, N, V) and the new cache, in which it may keep
+    whatever it likes. The check feeds one sequence in chunks of several sizes, joins the outputs, and compares them
+    with causal attention over the whole sequence. Gradients are not asked for: decoding does without them.
+    """,
+    parameters=("query", "key", "value", "chunks"),
+    kind="float",
+    right=caches.build_kv_cache({}),
+    make_probes=make_kv_cache_probes,
+    bank=tuple(caches.CACHE_BUGS),
+    section=caches.MODES,
+    build=caches.build_kv_cache,
+    look=_look_at_cache,
+    module=Steps(),
+)
+
 greedy = public(GREEDY)
+kv_cache = public(KV_CACHE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import torch
@@ -13,31 +14,58 @@ from companion.checks._spec import Check, Evidence, Probe
 from companion.checks.bank import masks_causal, masks_padding
 
 
-def _causal_probes() -> tuple[Probe, ...]:
+def make_causal_probes(seed: int | None = None) -> tuple[Probe, ...]:
+    """Return the probes for a causal mask; with a seed, of other lengths."""
+    square, fewer, one, more = 5, (3, 7), 5, (5, 2)
+    if seed is not None:
+        draw = random.Random(seed).randint
+        square, one, few = draw(4, 9), draw(4, 9), draw(2, 4)
+        fewer, more = (few, few + draw(2, 5)), (few + draw(2, 5), few)
     lengths = {
-        "as many queries as keys": (5, 5),
-        "fewer queries than keys": (3, 7),
-        "one query and five keys": (1, 5),
-        "more queries than keys": (5, 2),
+        "as many queries as keys": (square, square),
+        "fewer queries than keys": fewer,
+        "one query and several keys": (1, one),
+        "more queries than keys": more,
     }
     return tuple(Probe(name, {"query_len": q, "key_len": k}) for name, (q, k) in lengths.items())
 
 
-def _padding_probes() -> tuple[Probe, ...]:
-    right = torch.tensor([[5, 3, 8, 0, 0], [7, 2, 0, 0, 0], [1, 4, 6, 9, 2]])
-    left = torch.tensor([[3, 3, 5, 0, 9, 1, 4], [3, 8, 2, 3, 5, 7, 0]])
+def make_padding_probes(seed: int | None = None) -> tuple[Probe, ...]:
+    """Return the probes for a padding mask; with a seed, of other ids."""
+    pad_id, none, names = 3, 9, list(range(10))  # how each id is called
+    if seed is not None:
+        numbers = random.Random(seed)
+        pad_id = numbers.randint(2, 7)
+        rest = [number for number in range(1, 10) if number != pad_id]
+        numbers.shuffle(rest)
+        names = [0, *rest[:2], pad_id, *rest[2:]]
+        none = numbers.choice([number for number in range(1, 10) if number not in (names[4], names[6])])
+    right = [[5, 3, 8, 0, 0], [7, 2, 0, 0, 0], [1, 4, 6, 9, 2]]
+    left = [[3, 3, 5, 0, 9, 1, 4], [3, 8, 2, 3, 5, 7, 0]]
+
+    def ids(rows: list[list[int]]) -> Tensor:
+        return torch.tensor([[names[number] for number in row] for row in rows])
+
     return (
-        Probe("pad_id 0", {"token_ids": right, "pad_id": 0}),
-        Probe("pad_id 3, with padding before and between tokens", {"token_ids": left, "pad_id": 3}),
-        Probe("no padding at all", {"token_ids": torch.tensor([[4, 0, 6]]), "pad_id": 9}),
+        Probe("pad_id 0", {"token_ids": ids(right), "pad_id": 0}),
+        Probe(f"pad_id {pad_id}, with padding before and between tokens", {"token_ids": ids(left), "pad_id": pad_id}),
+        Probe("no padding at all", {"token_ids": ids([[4, 0, 6]]), "pad_id": none}),
     )
 
 
-def _combine_probes() -> tuple[Probe, ...]:
-    padding = masks_padding.right_padding_mask(torch.tensor([[5, 3, 8, 6, 0], [7, 2, 0, 0, 0], [0, 4, 6, 9, 2]]), 0)
+def make_combine_probes(seed: int | None = None) -> tuple[Probe, ...]:
+    """Return the probes for combining masks; with a seed, of other lengths."""
+    length, real, queries = (5, 4, 3)
+    if seed is not None:
+        draw = random.Random(seed).randint
+        length = draw(5, 9)
+        real, queries = draw(3, length - 1), draw(2, length - 2)
+    places = torch.arange(length)
+    padding = torch.stack([places < real, places < 2, places > 0])[:, None, None, :]
+    square, low = (masks_causal.right_causal_mask(number, length) for number in (length, queries))
     return (
-        Probe("as many queries as keys", {"padding": padding, "causal": masks_causal.right_causal_mask(5, 5)}),
-        Probe("fewer queries than keys", {"padding": padding[:2], "causal": masks_causal.right_causal_mask(3, 5)}),
+        Probe("as many queries as keys", {"padding": padding, "causal": square}),
+        Probe("fewer queries than keys", {"padding": padding[:2], "causal": low}),
     )
 
 
@@ -79,7 +107,7 @@ CAUSAL_MASK: Check = Check(
     parameters=("query_len", "key_len"),
     kind="bool",
     right=masks_causal.right_causal_mask,
-    make_probes=_causal_probes,
+    make_probes=make_causal_probes,
     bank=tuple(masks_causal.CAUSAL_BUGS),
     section=masks_causal.CAUSAL,
     look=_look_at(lambda: CAUSAL_MASK),
@@ -95,7 +123,7 @@ PADDING_MASK: Check = Check(
     parameters=("token_ids", "pad_id"),
     kind="bool",
     right=masks_padding.right_padding_mask,
-    make_probes=_padding_probes,
+    make_probes=make_padding_probes,
     bank=tuple(masks_padding.PADDING_BUGS),
     section=masks_padding.PADDING,
     look=_look_at(lambda: PADDING_MASK),
@@ -109,7 +137,7 @@ COMBINE_MASKS: Check = Check(
     parameters=("padding", "causal"),
     kind="bool",
     right=masks_padding.right_combined,
-    make_probes=_combine_probes,
+    make_probes=make_combine_probes,
     bank=tuple(masks_padding.COMBINE_BUGS),
     section=masks_padding.COMBINING,
     look=_look_at(lambda: COMBINE_MASKS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import torch
@@ -21,15 +22,16 @@ _STEP = 3
 _CLOSE = 1e-3
 
 
-def make_positional_probes() -> tuple[Probe, ...]:
-    """Return the probes: tables longer than wide, and wider than long."""
-    return (
-        Probe("a table of 5 positions and 16 features", {"length": 5, "d_model": 16}),
-        Probe("a table of 11 positions and 6 features", {"length": 11, "d_model": 6}),
-        Probe("a table of 37 positions and 10 features", {"length": 37, "d_model": 10}),
-        Probe("a single pair of features", {"length": 7, "d_model": 2}),
-        Probe("a single position", {"length": 1, "d_model": 4}),
-    )
+def make_positional_probes(seed: int | None = None) -> tuple[Probe, ...]:
+    """Return the probes: tables longer than wide, and wider than long; with a seed, of other sizes."""
+    tables, pair, position = [(5, 16), (11, 6), (37, 10)], 7, 4
+    if seed is not None:
+        draw = random.Random(seed).randint
+        tables = [(draw(4, 8), 2 * draw(6, 9)), (draw(9, 15), 2 * draw(3, 4)), (draw(31, 43), 2 * draw(4, 6))]
+        pair, position = draw(5, 9), 2 * draw(2, 3)
+    named = {f"a table of {length} positions and {width} features": (length, width) for length, width in tables}
+    named |= {"a single pair of features": (pair, 2), "a single position": (1, position)}
+    return tuple(Probe(name, {"length": length, "d_model": width}) for name, (length, width) in named.items())
 
 
 def _look_at_table(call: Callable[..., Tensor | None]) -> Evidence:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -20,9 +21,18 @@ _LARGE_LOGITS = (
 )
 
 
-def _schedule_probes() -> tuple[Probe, ...]:
-    steps = [(step, 512, 4000) for step in (1, 2, 1000, 4000, 4001, 16000, 100000)]
-    steps += [(step, 64, 7) for step in (1, 5, 7, 8, 28, 300)]
+def make_schedule_probes(seed: int | None = None) -> tuple[Probe, ...]:
+    """Return the probes for the learning rate; with a seed, at other steps."""
+    wide, long, short = 512, 4000, 7
+    if seed is not None:
+        numbers = random.Random(seed)
+        wide, long, short = (
+            numbers.choice((128, 256, 768, 1024)),
+            4 * numbers.randint(500, 2000),
+            numbers.randint(7, 13),
+        )
+    steps = [(step, wide, long) for step in (1, 2, long // 4, long, long + 1, 4 * long, 25 * long)]
+    steps += [(step, 64, short) for step in (1, short - 2, short, short + 1, 4 * short, 300)]
     return tuple(
         Probe(f"step {step} (d_model {d}, warmup_steps {w})", {"step": step, "d_model": d, "warmup_steps": w})
         for step, d, w in steps
@@ -106,7 +116,7 @@ SCHEDULE = Check(
     parameters=("step", "d_model", "warmup_steps"),
     kind="number",
     right=training_schedule.right_schedule,
-    make_probes=_schedule_probes,
+    make_probes=make_schedule_probes,
     bank=tuple(training_schedule.SCHEDULE_BUGS),
     section=training_schedule.SCHEDULE,
     look=_look_at_schedule,

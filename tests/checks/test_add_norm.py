@@ -284,3 +284,21 @@ def test_unknown_add_norms_are_rejected_with_facts_and_without_a_name(forward, f
     assert report.bugs == ()
     assert any(found.startswith(fact) for found in report.facts)
     assert report.tables
+
+
+class BeginsWithZeros(nn.LayerNorm):
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        nn.init.zeros_(self.weight)
+
+
+class AroundZeros(Wrapped):
+    def __init__(self, d_model):
+        super().__init__(d_model)
+        self.norm = BeginsWithZeros(d_model)
+
+
+@pytest.mark.parametrize(("run", "cls"), [(check.layer_norm, BeginsWithZeros), (check.add_norm, AroundZeros)])
+def test_a_fresh_norm_should_have_weight_1_and_bias_0(run, cls):
+    report = run(cls, raises=False)
+    assert report.message == "It is right, except on a fresh layer, which should begin with weight 1 and bias 0."

@@ -1,6 +1,5 @@
 """`check.attention` and `check.attention_weights` let every right answer pass, however it is written."""
 
-import dataclasses
 import math
 
 import pytest
@@ -9,8 +8,7 @@ import torch.nn.functional as F
 
 import companion
 from companion import check
-from companion.checks._harness import run_check
-from companion.checks.attention import ATTENTION, ATTENTION_WEIGHTS, make_probes, make_probes_without_value
+from companion.checks.attention import ATTENTION
 
 INF = float("inf")
 
@@ -158,16 +156,6 @@ def test_right_weights_pass_without_a_warning(function):
     report = check.attention_weights(function)
     assert report.passed
     assert report.warnings == ()
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
-def test_right_answers_pass_on_other_probes(seed):
-    attention = dataclasses.replace(ATTENTION, make_probes=lambda: make_probes(seed))
-    weights = dataclasses.replace(ATTENTION_WEIGHTS, make_probes=lambda: make_probes_without_value(seed))
-    for function in ATTENTIONS:
-        assert run_check(attention, function, False, 10.0).passed, called(function)
-    for function in WEIGHTS:
-        assert run_check(weights, function, False, 10.0).passed, called(function)
 
 
 def test_the_checks_own_answer_is_the_companions():

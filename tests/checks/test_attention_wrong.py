@@ -173,3 +173,13 @@ def test_a_module_with_dropout_left_on_is_noticed():
 
     report = check.attention(Attention().eval(), raises=False)
     assert report.message.startswith("Two calls with the same inputs give different outputs: something random, such as")
+
+
+def test_a_causal_mask_that_nobody_asked_for_is_noticed_where_the_lengths_agree():
+    def attention(query, key, value, mask=None):
+        if mask is None and query.size(-2) == key.size(-2):
+            mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool).tril()
+        return F.scaled_dot_product_attention(query, key, value, mask).nan_to_num(0.0)
+
+    report = check.attention(attention, raises=False)
+    assert report.message.startswith("It is right, except when it is called with no mask and as many queries as keys.")

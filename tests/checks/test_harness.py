@@ -1,5 +1,9 @@
 """Everything that can go wrong before values are compared gets its own sentence; nothing goes to stderr."""
 
+import contextlib
+import dataclasses
+import functools
+import sys
 import threading
 import time
 import warnings
@@ -7,8 +11,11 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
+from IPython.core.interactiveshell import InteractiveShell
+from torch import nn
 
 from companion import check
+from companion.checks._harness import run_check
 
 SHAPES = "query (2, 3, 5, 11), key (2, 3, 7, 11), value (2, 3, 7, 13), mask (5, 7)"
 
@@ -223,3 +230,199 @@ def test_the_callers_random_numbers_and_inputs_are_left_alone():
     torch.manual_seed(5)
     check.attention(lambda q, k, v, m: F.dropout(right(q, k, v, m)), raises=False)
     assert torch.equal(torch.rand(3), expected)
+
+
+# --- what is handed in
+
+
+def plus(query, key, value, mask, extra):
+    return right(query, key, value, mask) + extra
+
+
+class Holder:
+    def method(self, query, key, value, mask):
+        return right(query, key, value, mask)
+
+    def __call__(self, query, key, value, mask):
+        return right(query, key, value, mask)
+
+
+class AsModule(nn.Module):
+    def forward(self, query, key, value, mask=None):
+        return right(query, key, value, mask)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda q, k, v, m: right(q, k, v, m),
+        functools.partial(plus, extra=0.0),
+        functools.lru_cache(lambda q, k, v, m: right(q, k, v, m)),
+        Holder().method,
+        Holder(),
+        AsModule(),
+    ],
+    ids=["lambda", "partial", "cached", "method", "object", "module"],
+)
+def test_whatever_can_be_called_is_taken(function):
+    assert check.attention(function).passed
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scripted_function_is_taken():
+    def scripted(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return F.scaled_dot_product_attention(query, key, value, mask)
+
+    traced = torch.jit.trace(scripted, tuple(check.CHECKS["attention"].core[0].inputs.values()))
+    assert check.attention(traced).passed
+
+
+def test_a_module_is_called_as_its_forward_is():
+    class TooFew(nn.Module):
+        def forward(self, query, key, value):
+            return value
+
+    class Wrong(nn.Module):
+        def forward(self, query, key, value, mask=None):
+            return right(query, key, value, mask) if mask is not None else value @ 0
+
+    assert "it needs one more parameter, mask, as in" in message_of(TooFew())
+    message = message_of(Wrong())
+    assert message.startswith("It is right, except when it is called with no mask. Your function raised ")
+    assert " in line 2 of forward: " in message
+
+
+def test_a_line_is_found_behind_a_partial_and_in_an_object():
+    class Broken:
+        def __call__(self, query, key, value, mask):
+            return query @ key
+
+    def broken(query, key, value, mask, extra):
+        return query @ key
+
+    assert "RuntimeError in line 2 of __call__: " in message_of(Broken())
+    assert "RuntimeError in line 2 of broken: " in message_of(functools.partial(broken, extra=1))
+
+
+def test_an_async_function_and_a_generator():
+    async def waits(query, key, value, mask):
+        return value
+
+    def yields(query, key, value, mask):
+        yield value
+
+    assert message_of(waits) == "Your function is async, so that calling it computes nothing: write def, not async def."
+    assert message_of(yields) == (
+        "Your function is a generator, so that calling it computes nothing: write return, not yield."
+    )
+
+
+def test_a_sparse_output():
+    message = message_of(lambda q, k, v, m: right(q, k, v, m).detach().to_sparse())
+    assert message == "Your output is a sparse tensor; an ordinary, dense one is expected."
+
+
+def test_an_output_that_shares_memory_with_an_input_is_fine():
+    def split(x, num_heads):
+        return x.view(*x.shape[:2], num_heads, -1).transpose(1, 2)
+
+    assert check.split_heads(split).passed
+
+
+# --- how it ends
+
+
+def test_recursion_without_end():
+    def recursive(query, key, value, mask):
+        return recursive(query, key, value, mask)
+
+    message = message_of(recursive)
+    assert message.startswith("Your function raised RecursionError in line 2 of recursive: maximum recursion depth")
+
+
+def test_an_interrupt_in_the_learners_code_is_only_an_exception():
+    def interrupted(query, key, value, mask):
+        raise KeyboardInterrupt
+
+    assert message_of(interrupted).startswith("Your function raised KeyboardInterrupt in line 2 of interrupted")
+
+
+def test_a_call_that_does_not_come_back_from_c_is_left_behind():
+    def sleeps(query, key, value, mask):
+        time.sleep(4)
+
+    start = time.monotonic()
+    assert message_of(sleeps, time_limit=0.2).startswith("Your function was still running after 0.2 seconds")
+    assert time.monotonic() - start < 3
+
+
+def test_a_loop_that_catches_everything_is_stopped_too():
+    def stubborn(query, key, value, mask):
+        while True:
+            with contextlib.suppress(Exception):
+                time.sleep(0.001)
+
+    before = threading.active_count()
+    assert message_of(stubborn, time_limit=0.2).startswith("Your function was still running after 0.2 seconds")
+    assert threading.active_count() == before
+
+
+def test_what_the_learner_prints_comes_through_and_nothing_else(capfd):
+    def prints(query, key, value, mask):
+        print("out")
+        print("err", file=sys.stderr)
+        return right(query, key, value, mask)
+
+    assert check.attention(prints).passed
+    out, err = capfd.readouterr()
+    assert set(out.split()) == {"out"}
+    assert set(err.split()) == {"err"}
+
+
+# --- wherever it is called
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode, functools.partial(torch.device, "meta")])
+def test_the_callers_modes_change_nothing(context):
+    with context():
+        fresh = dataclasses.replace(check.CHECKS["attention"])  # its probes are made inside
+        assert run_check(fresh, right, True, 10.0).passed
+        assert run_check(fresh, lambda q, k, v, m: q @ k.mT @ v, False, 10.0).bugs == ()
+    assert run_check(fresh, right, True, 10.0).passed
+
+
+def test_the_default_dtype_is_put_back():
+    def doubles(query, key, value, mask):
+        torch.set_default_dtype(torch.float64)
+        return right(query, key, value, mask)
+
+    assert check.attention(doubles).passed
+    assert torch.get_default_dtype() == torch.float32
+
+
+# --- what is shown
+
+
+def test_pytest_shows_the_report_and_no_frame_of_ours():
+    with pytest.raises(check.CheckFailed) as caught:
+        check.attention(lambda q, k, v, m: v * 0)
+    shown = str(caught.getrepr(style="long", tbfilter=True))
+    assert "CheckFailed: attention: not yet." in shown
+    assert "check.attention(lambda q, k, v, m: v * 0)" in shown
+    assert "checks/_harness.py" not in shown
+    assert "checks/_public.py" not in shown
+
+
+def test_ipython_shows_the_report_and_no_traceback(capfd, tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    shell = InteractiveShell(history_load_length=0)
+    shell.history_manager.enabled = False
+    try:
+        shell.run_cell("from companion import check; check.attention(lambda q, k, v, m: v * 0)", store_history=False)
+    finally:
+        shell.restore_sys_module_state()
+    out, err = capfd.readouterr()
+    assert "CheckFailed: attention: not yet." in out
+    assert "Traceback" not in out
+    assert ".py" not in out
+    assert err == ""

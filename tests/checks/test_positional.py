@@ -245,3 +245,18 @@ def test_unknown_rotations_are_rejected_with_facts_and_without_a_name(function, 
     assert not report.passed
     assert report.bugs == ()
     assert any(one.startswith(fact) for one in report.facts), report.facts
+
+
+def test_zeros_get_no_name():
+    report = check.positional(lambda length, d_model: torch.zeros(length, d_model), raises=False)
+    assert report.bugs == ()
+    assert report.message == "Your output is 0 everywhere."
+
+
+def test_a_forgotten_logarithm_is_told():
+    def positional(length, d_model):
+        frequencies = torch.exp(torch.arange(0, d_model, 2) * -(10000.0 / d_model))
+        angles = torch.arange(length)[:, None] * frequencies
+        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+
+    assert "in the place of its logarithm" in check.positional(positional, raises=False).message

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from torch import nn
 
 from companion import check
 from companion.checks._report import Report, number
@@ -126,3 +127,24 @@ def test_public_names():
         assert hasattr(check, name)
     assert set(check.CHECKS) <= set(check.__all__)
     assert Report is check.Report
+
+
+def test_the_influence_matrix_is_drawn_where_the_weights_do_not_tell():
+    def shifted(query, key, value, mask):
+        weights = (query @ key.mT / key.size(-1) ** 0.5).masked_fill(~mask, float("-inf")).softmax(dim=-1)
+        return weights @ value + (0.1 * value.flip(-2) if value.size(-1) == value.size(-2) + 2 else 0.0)
+
+    captions = [table.caption for table in check.attention(shifted, raises=False).tables]
+    assert captions == [
+        "How far output t moves when key and value s are changed (t down, s across)",
+        "Weights under a causal mask, rows are queries",
+    ]
+
+
+def test_tokens_that_meet_where_each_stands_alone_are_drawn():
+    class Neighbours(nn.LayerNorm):
+        def forward(self, x):
+            return super().forward(x) + 0.1 * x.roll(1, dims=1)
+
+    captions = [table.caption for table in check.layer_norm(Neighbours, raises=False).tables]
+    assert captions[-1] == "1 where changing token s moves output t (t down, s across)"

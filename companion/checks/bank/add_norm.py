@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from companion.checks._spec import Bug, bug, section
+from companion.checks._variants import Variant
 
 BY_HAND = section("add_norm", "Layer norm by hand")
 WHICH_AXES = section("add_norm", "Layer norm and batch norm")
@@ -50,9 +51,9 @@ class RightLayerNorm(nn.Module):
         return self.scale_and_shift(self.normalise(x))
 
 
-def build_layer_norm(parts: Mapping[str, Callable[..., Any]]) -> type[nn.Module]:
-    """Return the right layer norm with some methods replaced."""
-    return type("LayerNorm", (RightLayerNorm,), dict(parts))
+def build_layer_norm(parts: Mapping[str, Callable[..., Any]]) -> Variant:
+    """Return the right layer norm with some methods replaced, as what builds it."""
+    return Variant(RightLayerNorm, parts)
 
 
 @bug(

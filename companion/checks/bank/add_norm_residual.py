@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from companion.add_norm import LayerNorm
 from companion.checks._spec import Bug, bug
+from companion.checks._variants import Variant
 from companion.checks.bank.add_norm import BY_HAND, RESIDUAL, WHICH_AXES
 
 ADD_NORM_BUGS: list[Bug] = []
@@ -40,9 +41,9 @@ class RightAddNorm(nn.Module):
         return self.normalise(self.add(x, sublayer))
 
 
-def build_add_norm(parts: Mapping[str, Callable[..., Any]]) -> type[nn.Module]:
-    """Return the right add & norm with some methods replaced."""
-    return type("AddNorm", (RightAddNorm,), dict(parts))
+def build_add_norm(parts: Mapping[str, Callable[..., Any]]) -> Variant:
+    """Return the right class with some methods replaced, as what builds it."""
+    return Variant(RightAddNorm, parts)
 
 
 # --- what is added
@@ -74,7 +75,7 @@ def sublayer_missing(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
 @bug(
     ADD_NORM_BUGS,
     "You average x and the sublayer's output; they should be added. The norm hides it, except where the features of "
-    "the sum are almost alike.",
+    "the sum are almost alike; there an epsilon two or four times too large would look the same.",
     hint="Is there a 0.5, a mean, or a root of 2 that is not in the formula?",
     section=RESIDUAL,
     part="add",

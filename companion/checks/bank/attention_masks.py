@@ -103,8 +103,8 @@ def fill_not_low_enough(scores: Tensor, mask: Tensor, softmax: Softmax) -> Tenso
 
 @bug(
     MASK_BUGS,
-    "A query that may attend to nothing gets an average of the values: hidden scores are filled with a large but "
-    "finite number, such as -1e9, and a softmax of equal numbers gives equal weights. Its weights should all be 0.",
+    "A query that may attend to nothing gets an average of the values, as it does where hidden scores are filled with "
+    "a large but finite number, such as -1e9: a softmax gives weights to something. Its weights should all be 0.",
     hint="Think of a row that is hidden from end to end: what does the softmax make of equal scores?",
     section=NOTHING,
     part="mask",

@@ -9,7 +9,6 @@ Shapes: B batch, T target length, S source length, D d_model; x is (B, T, D), me
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from companion.add_norm import AddNorm
 from companion.checks._spec import Bug, bug, section
+from companion.checks._variants import Variant
 from companion.checks.bank.encoder_layer import nan_where_empty
 from companion.feed_forward import FeedForward
 from companion.multi_head import MultiHeadAttention
@@ -77,24 +77,9 @@ class RightDecoderLayer(nn.Module):
         return self.third(x, self.feed)
 
 
-@cache
-def _built(*sizes: int) -> nn.Module:
-    return RightDecoderLayer(*sizes)
-
-
-def build_decoder_layer(parts: Mapping[str, Callable[..., Any]]) -> Callable[..., nn.Module]:
-    """Return the right layer with some methods replaced, as what builds it.
-
-    Nothing is built twice, since a diagnosis tries hundreds: the layers of one size share what is in them.
-    """
-    changed: Any = type("DecoderLayer", (RightDecoderLayer,), dict(parts))
-
-    def make(*sizes: int) -> nn.Module:
-        layer: nn.Module = changed.__new__(changed)
-        layer.__dict__ = dict(_built(*sizes).__dict__)
-        return layer
-
-    return make
+def build_decoder_layer(parts: Mapping[str, Callable[..., Any]]) -> Variant:
+    """Return the right layer with some methods replaced, as what builds it."""
+    return Variant(RightDecoderLayer, parts)
 
 
 def ones(rows: Tensor, columns: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from torch import Tensor
 from companion.checks._spec import Bug, bug
 from companion.checks.bank.decoder import LAYER, WRONG, Sublayer
 from companion.checks.bank.decoder_layer import RESIDUAL
-from companion.checks.bank.encoder_layer import PRE_POST
 
 AROUND_BUGS: list[Bug] = []
 
@@ -139,37 +138,3 @@ def one_norm_for_both_attentions(self: Any, x: Tensor, sublayer: Sublayer) -> Te
 )
 def second_norm_at_the_end(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
     return self.add_norm2(x, sublayer)
-
-
-@bug(
-    AROUND_BUGS,
-    "This is a pre-norm layer, x + sublayer(norm(x)); post-norm is asked for, norm(x + sublayer(x)).",
-    hint="Which is done last, the addition or the norm?",
-    section=PRE_POST,
-    part="around",
-)
-def pre_norm(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
-    return x + sublayer(add_norm.norm(x))
-
-
-@bug(
-    AROUND_BUGS,
-    "You normalise the sublayer's output before you add: x + norm(sublayer(x)). Normalise the sum.",
-    hint="What stands inside the brackets of the norm?",
-    section=PRE_POST,
-    part="around",
-)
-def norm_before_the_addition(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
-    return x + add_norm.norm(sublayer(x))
-
-
-@bug(
-    AROUND_BUGS,
-    "A residual is added around an add & norm, which has one inside already: x is added twice.",
-    hint="AddNorm adds x itself. What do you pass to it, and what do you add to what it returns?",
-    section=RESIDUAL,
-    part="around",
-    also=(lambda self, add_norm, x, sublayer: x + add_norm(x, sublayer),),
-)
-def residual_twice(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
-    return add_norm(x, lambda x: x + sublayer(x))

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from companion.checks._spec import Bug, bug, section
+from companion.checks._variants import Variant
 
 NETWORK = section("encoder", "The feed-forward network")
 LAYER = section("encoder", "The encoder layer")
@@ -46,9 +47,9 @@ class RightFeedForward(nn.Module):
         return self.narrow(self.activate(self.widen(x)))
 
 
-def build_feed_forward(parts: Mapping[str, Callable[..., Any]]) -> type[nn.Module]:
-    """Return the right network with some methods replaced."""
-    return type("FeedForward", (RightFeedForward,), dict(parts))
+def build_feed_forward(parts: Mapping[str, Callable[..., Any]]) -> Variant:
+    """Return the right network with some methods replaced, as what builds it."""
+    return Variant(RightFeedForward, parts)
 
 
 # --- the activation

@@ -1,5 +1,7 @@
 """Wrong add & norms of an encoder layer: a residual or a norm that is missing, misplaced or shared.
 
+Those of `EVERY_LAYER_BUGS` are wrong in a decoder layer in the same way.
+
 Shapes: B batch, L length, D d_model; x is (B, L, D).
 """
 
@@ -16,6 +18,7 @@ from companion.checks.bank.encoder import LAYER, WRONG
 from companion.checks.bank.encoder_layer import PRE_POST, RESIDUAL, Sublayer
 
 AROUND_BUGS: list[Bug] = []
+EVERY_LAYER_BUGS: list[Bug] = []
 
 
 @bug(
@@ -120,6 +123,20 @@ def norms_swapped(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Te
 
 @bug(
     AROUND_BUGS,
+    "You normalise before the sublayer and after the sum; post-norm has only the second norm.",
+    hint="How often is each norm called?",
+    section=PRE_POST,
+    part="around",
+)
+def norm_before_and_after(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return add_norm(x, lambda x: sublayer(add_norm.norm(x)))
+
+
+# --- what goes wrong in a decoder layer in the same way
+
+
+@bug(
+    EVERY_LAYER_BUGS,
     "This is a pre-norm layer, x + sublayer(norm(x)); post-norm is asked for, norm(x + sublayer(x)).",
     hint="Which is done last, the addition or the norm?",
     section=PRE_POST,
@@ -130,7 +147,7 @@ def pre_norm(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
 
 
 @bug(
-    AROUND_BUGS,
+    EVERY_LAYER_BUGS,
     "You normalise the sublayer's output before you add: x + norm(sublayer(x)). Normalise the sum.",
     hint="What stands inside the brackets of the norm?",
     section=PRE_POST,
@@ -141,18 +158,7 @@ def norm_before_the_addition(self: Any, add_norm: Any, x: Tensor, sublayer: Subl
 
 
 @bug(
-    AROUND_BUGS,
-    "You normalise before the sublayer and after the sum; post-norm has only the second norm.",
-    hint="How often is each norm called?",
-    section=PRE_POST,
-    part="around",
-)
-def norm_before_and_after(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
-    return add_norm(x, lambda x: sublayer(add_norm.norm(x)))
-
-
-@bug(
-    AROUND_BUGS,
+    EVERY_LAYER_BUGS,
     "A residual is added around an add & norm, which has one inside already: x is added twice.",
     hint="AddNorm adds x itself. What do you pass to it, and what do you add to what it returns?",
     section=RESIDUAL,

@@ -8,7 +8,6 @@ Shapes: B batch, L length, D d_model; x is (B, L, D), and a mask broadcasts to (
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from companion.add_norm import AddNorm
 from companion.checks._spec import Bug, bug, section
+from companion.checks._variants import Variant
 from companion.checks.bank.encoder import LAYER, WRONG
 from companion.feed_forward import FeedForward
 from companion.multi_head import MultiHeadAttention
@@ -61,24 +61,9 @@ class RightEncoderLayer(nn.Module):
         return self.second(self.first(x, lambda x: self.attend(x, mask)), self.feed)
 
 
-@cache
-def _built(*sizes: int) -> nn.Module:
-    return RightEncoderLayer(*sizes)
-
-
-def build_encoder_layer(parts: Mapping[str, Callable[..., Any]]) -> Callable[..., nn.Module]:
-    """Return the right layer with some methods replaced, as what builds it.
-
-    Nothing is built twice, since a diagnosis tries hundreds: the layers of one size share what is in them.
-    """
-    changed: Any = type("EncoderLayer", (RightEncoderLayer,), dict(parts))
-
-    def make(*sizes: int) -> nn.Module:
-        layer: nn.Module = changed.__new__(changed)
-        layer.__dict__ = dict(_built(*sizes).__dict__)
-        return layer
-
-    return make
+def build_encoder_layer(parts: Mapping[str, Callable[..., Any]]) -> Variant:
+    """Return the right layer with some methods replaced, as what builds it."""
+    return Variant(RightEncoderLayer, parts)
 
 
 def nan_where_empty(out: Tensor, mask: Tensor) -> Tensor:

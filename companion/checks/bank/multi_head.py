@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from companion.checks._spec import section
+from companion.checks._variants import Variant
 
 PROJECTS = section("multi_head", "Every head projects the whole input")
 BY_HAND = section("multi_head", "By hand")
@@ -88,9 +89,9 @@ class RightMultiHead(nn.Module):
         return self.output(self.merge(self.mix(weights, values)), query)
 
 
-def build_multi_head(parts: Mapping[str, Callable[..., Any]]) -> type[nn.Module]:
-    """Return the right layer with some methods replaced."""
-    return type("MultiHeadAttention", (RightMultiHead,), dict(parts))
+def build_multi_head(parts: Mapping[str, Callable[..., Any]]) -> Variant:
+    """Return the right layer with some methods replaced, as what builds it."""
+    return Variant(RightMultiHead, parts)
 
 
 def columns(linear: nn.Linear, x: Tensor, chosen: slice) -> Tensor:

@@ -19,6 +19,12 @@ def _pairs(d_model: int) -> Tensor:
     return torch.arange(d_model // 2, dtype=torch.float64)
 
 
+def _without_logarithm(d_model: int) -> tuple[Tensor, Tensor]:
+    """Return the exponent of 10000 in exp(-10000 * 2i / d_model)."""
+    exponent = 2 * _pairs(d_model) / d_model * 10_000.0 / math.log(10_000.0)
+    return exponent, exponent
+
+
 # --- exponent
 
 
@@ -100,10 +106,12 @@ def pairs_from_one(d_model: int) -> tuple[Tensor, Tensor]:
 
 @bug(
     FREQUENCY_BUGS,
-    "Your exponent is not divided by d_model: it is 2i, so that all frequencies but the first are nearly 0.",
+    "All your frequencies but the first are nearly 0: the exponent is not divided by d_model, or exp is given 10000 "
+    "in the place of its logarithm.",
     hint="10000 to the power of 2 is a hundred million. How small is the frequency of your second pair?",
     section=SINUSOIDS,
     part="exponent",
+    also=(_without_logarithm,),
 )
 def not_divided_by_d_model(d_model: int) -> tuple[Tensor, Tensor]:
     exponent = 2 * _pairs(d_model)

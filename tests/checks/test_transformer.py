@@ -1,0 +1,261 @@
+"""`check.transformer` lets every right model pass, and tells how layers should be stacked."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import companion
+from companion import check
+from companion.checks.bank.transformer import RightTransformer
+
+# --- right, written in different ways
+
+
+class Textbook(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.scale = math.sqrt(config.d_model)
+        self.pad_id = config.pad_id
+        self.source_embedding = nn.Embedding(config.source_vocab_size, config.d_model)
+        self.target_embedding = nn.Embedding(config.target_vocab_size, config.d_model)
+        self.positions = companion.SinusoidalPositionalEncoding(config.d_model, config.max_len)
+        sizes = (config.d_model, config.num_heads, config.d_ff)
+        self.encoder = companion.Encoder(config.num_encoder_layers, *sizes)
+        self.decoder = companion.Decoder(config.num_decoder_layers, *sizes)
+        self.output = nn.Linear(config.d_model, config.target_vocab_size, bias=False)
+
+    def forward(self, source_ids, target_ids):
+        source_mask = companion.padding_mask(source_ids, self.pad_id)
+        memory = self.encoder(self.positions(self.source_embedding(source_ids) * self.scale), source_mask)
+        target = self.positions(self.target_embedding(target_ids) * self.scale)
+        return self.output(self.decoder(target, memory, None, source_mask))
+
+
+class MasksTheTargetToo(Textbook):
+    def forward(self, source_ids, target_ids):
+        source_mask = (source_ids != self.pad_id)[:, None, None, :]
+        target_mask = (target_ids != self.pad_id)[:, None, None, :]
+        memory = self.encoder(self.positions(self.source_embedding(source_ids) * self.scale), source_mask)
+        target = self.positions(self.target_embedding(target_ids) * self.scale)
+        return self.output(self.decoder(target, memory, target_mask, source_mask))
+
+
+class TableOfItsOwn(Textbook):
+    def __init__(self, config):
+        super().__init__(config)
+        del self.positions
+        self.register_buffer("table", companion.sinusoidal_encoding(config.max_len, config.d_model), persistent=False)
+
+    def positions(self, x):
+        return x + self.table[: x.size(1)].to(x.dtype)
+
+
+class PositionsByHand(Textbook):
+    def __init__(self, config):
+        super().__init__(config)
+        del self.positions
+
+    def positions(self, x):
+        rows = [
+            [(math.sin if i % 2 == 0 else math.cos)(t / 10000 ** ((i - i % 2) / x.size(2))) for i in range(x.size(2))]
+            for t in range(x.size(1))
+        ]
+        return x + torch.tensor(rows, dtype=x.dtype)
+
+
+class Stack(nn.Module):
+    def __init__(self, make, count):
+        super().__init__()
+        self.layers = nn.ModuleList([make() for _ in range(count)])
+
+    def forward(self, x, *rest):
+        for layer in self.layers:
+            x = layer(x, *rest)
+        return x
+
+
+class StacksOfItsOwn(Textbook):
+    def __init__(self, config):
+        super().__init__(config)
+        sizes = (config.d_model, config.num_heads, config.d_ff)
+        self.encoder = Stack(lambda: companion.EncoderLayer(*sizes), config.num_encoder_layers)
+        self.decoder = Stack(lambda: companion.DecoderLayer(*sizes), config.num_decoder_layers)
+
+
+class ClonedAndDrawnAnew(StacksOfItsOwn):
+    def __init__(self, config):
+        super().__init__(config)
+        for half in (self.encoder, self.decoder):
+            half.layers = nn.ModuleList(copy.deepcopy(half.layers[0]) for _ in half.layers)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+
+class Reference(Textbook):
+    def __init__(self, config):
+        super().__init__(config)
+        sizes = (config.d_model, config.num_heads, config.d_ff)
+        self.encoder = companion.Encoder(config.num_encoder_layers, *sizes, implementation="reference")
+        self.decoder = companion.Decoder(config.num_decoder_layers, *sizes, implementation="reference")
+
+
+class WithDropout(Textbook):
+    def forward(self, source_ids, target_ids):
+        return F.dropout(super().forward(source_ids, target_ids), 0.1, self.training)
+
+
+class AlsoReturnsTheMemory(Textbook):
+    def forward(self, source_ids, target_ids):
+        return super().forward(source_ids, target_ids), self.source_embedding(source_ids)
+
+
+class CountsFromZero(Textbook):
+    """All weights zero at first, as for a test: not copies of one another."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+
+RIGHT = [
+    Textbook,
+    MasksTheTargetToo,
+    TableOfItsOwn,
+    PositionsByHand,
+    StacksOfItsOwn,
+    ClonedAndDrawnAnew,
+    Reference,
+    WithDropout,
+    AlsoReturnsTheMemory,
+    CountsFromZero,
+    companion.Transformer,
+    RightTransformer,
+]
+
+
+@pytest.mark.parametrize("cls", RIGHT)
+def test_right_models_pass_without_a_warning(cls):
+    report = check.transformer(cls)
+    assert report.passed
+    assert report.warnings == ()
+
+
+# --- structure, written in other ways than in the bank
+
+
+def structural(cls):
+    (bug,) = check.transformer(cls, raises=False).bugs
+    return bug
+
+
+def test_one_layer_for_all():
+    class Shared(Textbook):
+        def __init__(self, config):
+            super().__init__(config)
+            layer = companion.EncoderLayer(config.d_model, config.num_heads, config.d_ff)
+            self.encoder.layers = nn.ModuleList([layer for _ in range(config.num_encoder_layers)])
+
+    assert structural(Shared) == "one_layer_for_all"
+
+
+def test_layers_in_a_list():
+    class Hidden(Textbook):
+        def __init__(self, config):
+            super().__init__(config)
+            layers = [
+                companion.DecoderLayer(config.d_model, config.num_heads, config.d_ff)
+                for _ in range(config.num_decoder_layers)
+            ]
+            del self.decoder.layers
+            self.decoder.layers = layers
+
+    assert structural(Hidden) == "layers_in_a_list"
+    assert "ModuleList" in check.transformer(Hidden, raises=False).message
+
+
+def test_layers_cloned():
+    class Cloned(Textbook):
+        def __init__(self, config):
+            super().__init__(config)
+            layer = companion.EncoderLayer(config.d_model, config.num_heads, config.d_ff)
+            self.encoder.layers = nn.ModuleList(copy.deepcopy(layer) for _ in range(config.num_encoder_layers))
+
+    assert structural(Cloned) == "layers_cloned"
+
+
+def test_two_bugs_at_once():
+    class Twice(Textbook):
+        def forward(self, source_ids, target_ids):
+            mask = companion.padding_mask(source_ids, self.pad_id)
+            memory = self.encoder(self.source_embedding(source_ids) * self.scale, mask)
+            target = self.positions(self.target_embedding(target_ids) * self.scale)
+            return self.output(self.decoder(target, memory, None, None))
+
+    report = check.transformer(Twice, raises=False)
+    assert set(report.bugs) == {"source_positions_missing", "padding_forgotten_in_cross_attention"}
+
+
+# --- what no known bug explains
+
+
+def test_an_unknown_bug_gets_facts():
+    class Odd(Textbook):
+        def forward(self, source_ids, target_ids):
+            logits = super().forward(source_ids, target_ids)
+            return logits + logits.flip(1)
+
+    report = check.transformer(Odd, raises=False)
+    assert report.bugs == ()
+    assert report.message == "Your output is not the right one."
+    assert "Changing the last target token moves the logits of the first, which may not see it." in report.facts
+    html = report._repr_html_()
+    assert "How far the logits of target token t move when target token s is another" in html
+    assert "How far the logits of target token t move when source token s is another" in html
+
+
+def test_a_part_that_does_nothing_is_named():
+    class Skips(Textbook):
+        def forward(self, source_ids, target_ids):
+            mask = companion.padding_mask(source_ids, self.pad_id)
+            memory = self.encoder.layers[1](self.source_embedding(source_ids), mask)
+            target = self.positions(self.target_embedding(target_ids) * self.scale)
+            return self.output(self.decoder(target, memory, None, mask))
+
+    facts = check.transformer(Skips, raises=False).facts
+    assert "Changing the parameters of encoder.layers.0 does not move your logits; it should." in facts
+    assert "The order of the source's tokens does not move your logits; it should." in facts
+
+
+def test_missing_parameters_and_a_wrong_constructor():
+    class NoOutput(Textbook):
+        def __init__(self, config):
+            super().__init__(config)
+            del self.output
+
+    assert check.transformer(NoOutput, raises=False).message.startswith("Your class has no parameter output.weight; ")
+    assert check.transformer(lambda: 3, raises=False).message == (
+        "Your class is built with (); the check calls cls(config), with forward(source_ids, target_ids)."
+    )
+
+
+def test_dropout_that_is_always_on():
+    class Always(Textbook):
+        def forward(self, source_ids, target_ids):
+            return F.dropout(super().forward(source_ids, target_ids), 0.1)
+
+    assert check.transformer(Always, raises=False).message.startswith("Two calls with the same inputs give different")
+
+
+def test_the_right_answer_is_the_companions():
+    one = check.CHECKS["transformer"]
+    for probe in one.probes:
+        model = companion.Transformer(probe.inputs["config"]).double().eval()
+        model.load_state_dict({name: probe.inputs[name] for name in model.state_dict()})
+        expected = model(probe.inputs["source_ids"], probe.inputs["target_ids"])
+        torch.testing.assert_close(one.expected(probe), expected.detach(), rtol=1e-10, atol=1e-10)

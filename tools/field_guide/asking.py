@@ -1,0 +1,223 @@
+"""Asking a bug the tests that a reader can run: each check's function is brought into the form that a test takes."""
+
+import torch
+from torch import Tensor
+
+from . import own_tests, parameters
+
+CARRIES_ITEMS = ("x", "query", "key", "value", "memory", "h")
+
+
+def ask(check, implementation, answers) -> tuple[list[str], list[str]]:
+    """Return the names of the tests that a bug does not pass, and the parameters that it does not use."""
+    kinds = {answer.kind for answer in answers[: len(check.core)]}
+    failed = [name for name, found in (("sizes", {"raised", "shape", "dtype"}), ("nan", {"nan"})) if kinds & found]
+    for name, test in _tests(check, implementation).items():
+        try:
+            passed = test()
+        except Exception:  # the sizes do not fit, which is another test's business
+            continue
+        if not passed:
+            failed.append(name)
+    idle = parameters.idle(check, implementation)
+    if idle:
+        failed.append("without_gradient")
+    if check.module and parameters.hidden_on_a_fresh_layer(check, implementation, answers):
+        failed.append("fresh")
+    return failed, idle
+
+
+def _tests(check, implementation) -> dict:
+    """Return the tests that make sense for a check, by name, as functions without arguments."""
+    run = _Run(implementation)
+    tests = {}
+    core = check.core
+    if check.name in ("attention", "attention_weights", "additive_attention"):
+        tests |= _of_attention(check, run)
+    elif check.kind == "bool":
+        tests["hides"] = lambda: not any((run.mask(p) & ~check.expected(p)).any() for p in core)
+        tests["shows"] = lambda: not any((~run.mask(p) & check.expected(p)).any() for p in core)
+    elif check.name in ("multi_head", "encoder_layer", "decoder_layer"):
+        tests |= _of_layers(check, run)
+    elif check.name == "kv_cache":
+        tests |= _of_caches(check, run)
+    elif check.name == "transformer":
+        tests["hides"] = lambda: all(_later_ids_do_not_matter(run, probe) for probe in core)
+    elif check.name == "split_heads":
+        x = core[0].inputs["x"]
+        tests["tokens_do_not_meet"] = lambda: own_tests.tokens_do_not_meet(
+            lambda x: run(core[0], x=x).transpose(1, 2).flatten(2), x
+        )
+    elif check.name == "merge_heads":
+        x = core[0].inputs["x"].transpose(1, 2).flatten(2)
+        heads = core[0].inputs["x"].size(1)
+        tests["tokens_do_not_meet"] = lambda: own_tests.tokens_do_not_meet(
+            lambda x: run(core[0], x=x.unflatten(-1, (heads, -1)).transpose(1, 2)), x
+        )
+    if check.name in ("layer_norm", "feed_forward"):
+        tests["tokens_do_not_meet"] = lambda: own_tests.tokens_do_not_meet(run.of(core[0], "x"), core[0].inputs["x"])
+    if check.name in ("layer_norm", "add_norm", "encoder_layer", "decoder_layer"):
+        tests["tokens_are_normalised"] = lambda: own_tests.tokens_are_normalised(
+            run(core[0], **parameters.plain(core[0]))
+        )
+    if check.name == "positional":
+        tests["is_a_table_of_sinusoids"] = lambda: own_tests.is_a_table_of_sinusoids(run(core[1]).double())
+    if check.name == "rotary":
+        x = core[0].inputs["x"]
+        tests["turns"] = lambda: own_tests.turns(lambda x, start: implementation(x=x, start=start), x)
+    if check.name == "loss":
+        tests["loss_is_as_expected"] = lambda: all(own_tests.loss_is_as_expected(run.positional, 11, p) for p in (0, 4))
+    if check.name == "schedule":
+        tests["rate_is_as_expected"] = lambda: own_tests.rate_is_as_expected(run.positional)
+    if check.name == "greedy":
+        tests["ids_are_well_formed"] = lambda: all(_well_formed(run(probe), probe.inputs) for probe in core)
+    if any(name in CARRIES_ITEMS for name in check.parameters):
+        tests["items_do_not_meet"] = lambda: _items_do_not_meet(check, run)
+    return tests
+
+
+class _Run:
+    """Calls a bug on a probe with some inputs replaced; of output and weights, the output."""
+
+    def __init__(self, implementation) -> None:
+        self.implementation = implementation
+
+    def __call__(self, probe, **changes):
+        value = self.implementation(**{**probe.inputs, **changes})
+        return value[0] if isinstance(value, tuple) else value
+
+    def mask(self, probe):
+        """Return a mask; what is not bool cannot be asked."""
+        value = self(probe)
+        if value.dtype != torch.bool:
+            raise TypeError
+        return value
+
+    def of(self, probe, name):
+        """Return it as a function of one input."""
+        return lambda x: self(probe, **{name: x})
+
+    def positional(self, *args):
+        """Call it as it stands."""
+        return self.implementation(*args)
+
+
+def _of_attention(check, run) -> dict:
+    causal, padded = check.core[2:4] if check.name == "additive_attention" else check.core[1:3]
+    key = causal.inputs["key"]
+
+    def weights():
+        if "value" not in causal.inputs:
+            return run(causal)
+        # With the identity for values, the output is the weights.
+        return run(causal, value=torch.eye(key.size(-2)).to(key).expand(*key.shape[:-1], -1))
+
+    def layer(probe, mask):
+        """Self-attention of an x (B, L, D), as a layer."""
+
+        def attend(x):
+            x = x if key.dim() == 3 else x.unsqueeze(1).expand(-1, 2, -1, -1)
+            inputs = {name: x for name in ("query", "key", "value") if name in probe.inputs}
+            output = run(probe, **inputs, mask=mask)
+            return output if key.dim() == 3 else output.transpose(1, 2).flatten(2)
+
+        return attend
+
+    def obeys(test):
+        x = causal.inputs["query"] if key.dim() == 3 else causal.inputs["query"][:, 0]
+        lengths = torch.tensor([5, 3, 2][: x.size(0)])
+        seen = torch.arange(5) < lengths[:, None]
+        causal_mask = causal.inputs["mask"]
+        padding = seen[:, None] if key.dim() == 3 else seen[:, None, None]
+        return test(layer(causal, causal_mask), x, causal_mask.expand(x.size(0), -1, -1)) and test(
+            layer(causal, padding), x, seen[:, None].expand(-1, 5, -1)
+        )
+
+    return {
+        "rows_sum_to_one": lambda: own_tests.rows_sum_to_one(weights()),
+        "hides": lambda: obeys(own_tests.hides),
+        "shows": lambda: obeys(own_tests.shows),
+    }
+
+
+def _of_layers(check, run) -> dict:
+    source = "query" if check.name == "multi_head" else "x"
+    pairs = []  # a probe, the input that is changed, and the mask between its tokens and the output's
+    for probe in check.core:
+        x, memory = probe.inputs[source], probe.inputs.get("memory")
+        causal = torch.ones(x.size(1), x.size(1), dtype=torch.bool).tril() if check.name == "decoder_layer" else None
+        own = probe.inputs.get("mask")
+        if memory is None or check.name == "decoder_layer":
+            pairs.append((probe, source, _together(own, causal), x))
+        if memory is not None and memory.size(1) == x.size(1):
+            between = probe.inputs.get("memory_mask") if check.name == "decoder_layer" else own
+            pairs.append((probe, "memory", between, memory))
+
+    def obeys(test):
+        for probe, name, mask, x in pairs:
+            mask = torch.ones(1, 1, dtype=torch.bool) if mask is None else mask
+            if mask.dim() == 4:
+                mask = mask.any(dim=1)
+            seen = mask.expand(x.size(0), x.size(1), x.size(1))
+            if not test(run.of(probe, name), x, seen):
+                return False
+        return True
+
+    tests = {"hides": lambda: obeys(own_tests.hides), "shows": lambda: obeys(own_tests.shows)}
+    if check.name != "decoder_layer":
+        free = check.core[1] if check.name == "multi_head" else check.core[0]
+        tests["order_does_not_matter"] = lambda: own_tests.order_does_not_matter(
+            run.of(free, source), free.inputs[source]
+        )
+    return tests
+
+
+def _of_caches(check, run) -> dict:
+    probes = [p for p in check.core if p.inputs["key"].size(-1) == p.inputs["value"].size(-1)]
+
+    def obeys(test):
+        for probe in probes:
+            key = probe.inputs["key"]
+
+            def attend(x, probe=probe, shape=key.shape):
+                x = x.unsqueeze(1).expand(shape)
+                return run(probe, query=x, key=x, value=x).transpose(1, 2).flatten(2)
+
+            causal = torch.ones(key.size(2), key.size(2), dtype=torch.bool).tril()
+            if not test(attend, key[:, 0], causal.expand(key.size(0), -1, -1)):
+                return False
+        return True
+
+    return {"hides": lambda: obeys(own_tests.hides), "shows": lambda: obeys(own_tests.shows)}
+
+
+def _later_ids_do_not_matter(run, probe) -> bool:
+    ids = probe.inputs["target_ids"]
+    before = run(probe)
+    for place in range(1, ids.size(1)):
+        changed = ids.clone()
+        changed[:, place] = changed[:, place - 1]
+        if ((run(probe, target_ids=changed) - before)[:, :place].abs() > 1e-6).any():
+            return False
+    return True
+
+
+def _together(one, other):
+    return other if one is None else one if other is None else one & other
+
+
+def _items_do_not_meet(check, run) -> bool:
+    for probe in check.core:
+        names = [n for n in CARRIES_ITEMS if isinstance(probe.inputs.get(n), Tensor) and probe.inputs[n].size(0) > 1]
+        for name in names:
+            try:
+                passed = own_tests.items_do_not_meet(run.of(probe, name), probe.inputs[name])
+            except Exception:
+                continue
+            if not passed and not run(probe).isnan().any():
+                return False
+    return True
+
+
+def _well_formed(ids, inputs) -> bool:
+    return own_tests.ids_are_well_formed(list(ids), inputs["bos_id"], inputs["eos_id"], inputs["max_len"])

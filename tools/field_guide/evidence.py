@@ -1,0 +1,161 @@
+"""What a bug does: on each question of its check, and in each test that a reader could run."""
+
+import warnings
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from companion.checks._diagnosis import off_by
+from companion.checks._report import number
+
+from . import asking
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a bug gives on one question (a probe of its check).
+
+    Attributes:
+        question: the probe's name.
+        kind: "right", "off", "nan", "shape", "dtype" or "raised".
+        value: the output, if there is one.
+        right: the right output.
+        error: name of the exception, if one was raised.
+        edge: whether the question is an edge case.
+    """
+
+    question: str
+    kind: str
+    value: Tensor | None
+    right: Tensor
+    error: str = ""
+    edge: bool = False
+
+    @property
+    def off(self) -> float:
+        """The largest difference, as a number."""
+        return float((self.value.double() - self.right.double()).abs().nan_to_num(0.0).max())
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that a bug shows.
+
+    Attributes:
+        answers: one for each question, those on edge cases last.
+        facts: what the check says that it sees, in its words.
+        tables: the check's evidence, drawn.
+        failed: names of the tests in `own_tests` (or of kinds of failure) that see it.
+        idle: parameters that have no effect, though they should.
+        structural: it shows in what is built or handed back, and not in numbers.
+    """
+
+    answers: list[Answer]
+    facts: list[str] = field(default_factory=list)
+    tables: list = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
+    structural: bool = False
+
+
+def show(check, entry) -> Shown:
+    """Run a bug's first form on everything there is to ask."""
+    implementation = check.implementations(entry)[0]
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")
+        torch.default_generator.manual_seed(0)
+        answers = [_answer(check, probe, implementation) for probe in check.probes if not probe.omit]
+        if any(answer.error == "KnownBug" for answer in answers):
+            return Shown(answers, structural=True)
+        evidence = check.look(_caller(implementation)) if check.look else None
+        failed, idle = asking.ask(check, implementation, answers)
+    facts, tables = (evidence.facts, evidence.tables) if evidence else ([], [])
+    return Shown(answers, facts, tables, failed, idle)
+
+
+def _answer(check, probe, implementation) -> Answer:
+    return replace(_on(check, probe, implementation), edge=bool(probe.edge_warning))
+
+
+def _on(check, probe, implementation) -> Answer:
+    right = check.expected(probe)
+    try:
+        value = implementation(**probe.inputs)
+    except Exception as error:  # a bug may well crash on some sizes; that is part of what it shows
+        return Answer(probe.name, "raised", None, right, type(error).__name__)
+    value = value[0] if isinstance(value, tuple) else value
+    tensor = value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
+    if tensor.shape != right.shape:
+        return Answer(probe.name, "shape", tensor, right)
+    if check.kind == "bool" and tensor.dtype != torch.bool:
+        return Answer(probe.name, "dtype", tensor, right)
+    if (~tensor.double().isfinite() & right.double().isfinite()).any():
+        return Answer(probe.name, "nan", tensor, right)
+    return Answer(probe.name, "right" if off_by(tensor, right) <= check.tolerance else "off", tensor, right)
+
+
+def _caller(implementation):
+    def call(**inputs):
+        try:
+            value = implementation(**inputs)
+        except Exception:
+            return None
+        value = value[0] if isinstance(value, tuple) else value
+        return torch.as_tensor(value).detach().double()
+
+    return call
+
+
+def in_numbers(shown: Shown) -> str:
+    """Say in one or two sentences on which questions a bug is wrong, and by how much."""
+    if shown.structural:
+        return "The check sees it in what is built or handed back, not in the numbers."
+    said = [_where(shown.answers)]
+    off = [answer for answer in shown.answers if answer.kind == "off" and answer.right.dtype != torch.bool]
+    if off and off[0].right.dtype != torch.int64:
+        off = [answer for answer in off if not answer.edge] or off
+        worst = max(off, key=lambda answer: answer.off)
+        largest = float(worst.right.double().abs().max())
+        said.append(f"It is off by up to {amount(worst.off)}, where the right numbers reach {amount(largest)}.")
+    if off := [answer for answer in shown.answers if answer.kind == "off" and answer.right.dtype == torch.bool]:
+        bad, first = int((off[0].value != off[0].right).sum()), off[0]
+        said.append(f"On “{first.question}” {bad} of {first.right.numel()} places are wrong.")
+    for kind in ("raised", "shape", "dtype", "nan"):
+        if some := [answer for answer in shown.answers if answer.kind == kind]:
+            said.append(_say(kind, some))
+    return " ".join(said)
+
+
+def amount(x: float) -> str:
+    """Write how much in few digits, however much it is."""
+    return f"{x:.0e}" if x >= 1e5 or 0 < x < 1e-3 else f"{x:.4f}" if x < 0.01 else number(x)
+
+
+def _where(answers: list[Answer]) -> str:
+    right = [answer.question for answer in answers if answer.kind == "right"]
+    wrong = [answer.question for answer in answers if answer.kind != "right"]
+    if not right:
+        return f"It is wrong on all of the check's {len(wrong)} questions."
+    few, what = (right, "right") if len(right) <= len(wrong) else (wrong, "wrong")
+    if len(few) > 4:
+        return f"It is wrong on {len(wrong)} of the check's {len(answers)} questions."
+    quoted = ", ".join(f"“{name}”" for name in few)
+    other = "wrong" if what == "right" else "right"
+    rest = len(answers) - len(few)
+    return f"It is {what} on {quoted}, and {other} on the other {rest}." if rest > 1 else f"It is {what} on {quoted}."
+
+
+def _say(kind: str, some: list[Answer]) -> str:
+    first = some[0]
+    where = f"On “{first.question}”"
+    if kind == "raised":
+        return f"{where} it raises {'an' if first.error[0] in 'AEIOU' else 'a'} {first.error}."
+    if kind == "shape":
+        if first.right.dtype == torch.int64:
+            return f"{where} it gives {first.value.numel()} ids; it should give {first.right.numel()}."
+        return f"{where} its shape is {tuple(first.value.shape)}; it should be {tuple(first.right.shape)}."
+    if kind == "dtype":
+        return f"It is {str(first.value.dtype).removeprefix('torch.')}, where bool is asked for."
+    bad = int((~first.value.double().isfinite() & first.right.double().isfinite()).sum())
+    return f"{where} {bad} of {first.right.numel()} numbers are NaN or infinite."

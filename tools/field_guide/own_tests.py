@@ -1,0 +1,152 @@
+"""Tests that a reader runs on a model of their own. The guide shows them from here, and asks each bug for them.
+
+Each returns True where all is well. They stand on torch alone, so that a reader can copy one, and on short lines, so
+that a page shows them whole. Shapes: B batch, H heads, L length, D features, Q queries, K keys.
+"""
+
+import torch
+from torch.nn.functional import one_hot
+
+
+def rows_sum_to_one(weights):
+    """Attention weights (..., Q, K): none negative, each row sums to 1."""
+    sums = weights.sum(dim=-1)
+    right = torch.allclose(sums, torch.ones_like(sums))
+    return right and bool((weights >= 0).all())
+
+
+def hides(layer, x, mask):
+    """Whether what a mask (B, L, L) hides moves nothing.
+
+    layer takes x (B, L, D) and returns as many tokens.
+    """
+    before = layer(x)
+    for s in range(x.size(1)):
+        changed = x.clone()
+        changed[:, s] = changed[:, s].flip(-1) + 1.0
+        difference = (layer(changed) - before).abs()
+        moved = (difference > 1e-6).any(dim=-1)  # (B, L)
+        moved[:, s] = False  # a token may well move itself
+        if (moved & ~mask[:, :, s]).any():
+            return False
+    return True
+
+
+def shows(layer, x, mask):
+    """Whether all that a mask (B, L, L) allows moves the output."""
+    before = layer(x)
+    for s in range(x.size(1)):
+        changed = x.clone()
+        changed[:, s] = changed[:, s].flip(-1) + 1.0
+        moved = (layer(changed) != before).any(dim=-1)  # (B, L)
+        moved[:, s] = True
+        if (~moved & mask[:, :, s]).any():
+            return False
+    return True
+
+
+def items_do_not_meet(layer, x):
+    """Whether item 0 of a batch (B, ...) stays when item 1 changes."""
+    changed = x.clone()
+    changed[1] = changed[1].flip(-1) + 1.0
+    return torch.allclose(layer(changed)[0], layer(x)[0])
+
+
+def tokens_do_not_meet(layer, x):
+    """Whether token 0 of x (B, L, D) stays when the others change."""
+    changed = x.clone()
+    changed[:, 1:] = changed[:, 1:].flip(-1) + 1.0
+    return torch.allclose(layer(changed)[:, 0], layer(x)[:, 0])
+
+
+def order_does_not_matter(layer, x):
+    """Whether reversed tokens (B, L, D) give reversed outputs."""
+    return torch.allclose(layer(x.flip(1)).flip(1), layer(x))
+
+
+def without_gradient(output, parameters):
+    """Names of the parameters that an output does not depend on.
+
+    parameters is a dict, such as dict(model.named_parameters()).
+    """
+    wanted, total = list(parameters.values()), output.square().sum()
+    if not total.requires_grad:
+        return list(parameters)
+    found = torch.autograd.grad(total, wanted, allow_unused=True)
+    named = zip(parameters, found, strict=True)
+    return [name for name, g in named if g is None or not g.any()]
+
+
+def tokens_are_normalised(output):
+    """Whether the tokens (B, L, D) that leave a norm are normalised.
+
+    Its gain is 1 and its shift 0.
+    """
+    means = output.mean(dim=-1).abs()
+    deviations = output.std(dim=-1, correction=0)
+    off = (deviations - 1).abs()
+    return bool(means.max() < 0.01 and off.max() < 0.01)
+
+
+def is_a_table_of_sinusoids(table):
+    """Whether a table (L, D) has three properties of sinusoids.
+
+    Row 0 is 0, 1, 0, 1, ...; no value exceeds 1; and products depend on
+    the distance alone.
+    """
+    row = torch.tensor([0.0, 1.0]).repeat(table.size(1) // 2)
+    starts = torch.allclose(table[0], row.to(table))
+    products = (table[:-3] * table[3:]).sum(dim=-1)
+    alike = products.max() - products.min() < 1e-3
+    return starts and bool(alike and table.abs().max() <= 1.001)
+
+
+def turns(rotate, x):
+    """Whether rotate(x, start) of x (B, H, L, E) is a turn.
+
+    It keeps lengths, and scores depend on the distance alone.
+    """
+    same = x[:, :, :1].repeat(1, 1, x.size(2), 1)
+    here, there = rotate(same, 0), rotate(same, 5)
+    kept = torch.allclose(here.norm(dim=-1), same.norm(dim=-1))
+    scores = here @ here.transpose(-2, -1)
+    shifted = torch.allclose(scores[..., 1:, 1:], scores[..., :-1, :-1])
+    later = torch.allclose(there @ there.transpose(-2, -1), scores)
+    return kept and shifted and later
+
+
+def loss_is_as_expected(loss, vocabulary, pad_id):
+    """Whether loss(logits, targets, pad_id) has three known values.
+
+    It is log(vocabulary) for one who knows nothing, 0 for one who is sure
+    and right, and padding does not count.
+    """
+    targets = torch.tensor([[1, 2, pad_id], [2, pad_id, pad_id]])
+    nothing = torch.zeros(2, 3, vocabulary)
+    sure = one_hot(targets, vocabulary) * 50.0
+    padded = nothing.clone()
+    padded[1, 2, 1] = 3.0
+    logarithm = float(torch.tensor(float(vocabulary)).log())
+    asked = (nothing, sure, padded)
+    losses = [float(loss(logits, targets, pad_id)) for logits in asked]
+    right = torch.tensor([logarithm, 0.0, logarithm])
+    return torch.allclose(torch.tensor(losses), right, atol=1e-5)
+
+
+def rate_is_as_expected(rate, d_model=64, warmup=10):
+    """Whether rate(step, d_model, warmup) has the paper's shape.
+
+    It doubles from step 1 to 2, peaks at the end of the warm-up, and is
+    half as large at four times that.
+    """
+    steps = range(1, 4 * warmup + 1)
+    rates = {step: rate(step, d_model, warmup) for step in steps}
+    doubles = abs(rates[2] / rates[1] - 2) < 1e-6
+    halves = abs(rates[4 * warmup] / rates[warmup] - 0.5) < 1e-6
+    return doubles and halves and max(rates, key=rates.get) == warmup
+
+
+def ids_are_well_formed(ids, bos_id, eos_id, max_len):
+    """Whether decoded ids lack bos, and end at eos or at max_len."""
+    ends = ids[-1:] == [eos_id] or len(ids) == max_len
+    return ends and bos_id not in ids and eos_id not in ids[:-1]
