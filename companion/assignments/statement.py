@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-
 from companion.assignments.exercises import Exercise
 from companion.assignments.ready import Assignment
-from companion.checks import CHECKS
 
 INTEGRITY = """\
 ## What the checks do and do not stop
 
 - Your code runs on numbers that the check draws. The grader runs it on others as well, drawn with a seed of its own,
-  so that stored outputs do not pass.{same}
+  so that stored outputs do not pass.
 - The grader looks at what your code calls, itself and through its helpers. Using the companion's own function where an
   exercise asks you to write one does not count. What is hidden on purpose it does not find.
 - torch's functions are allowed, also where one call does the whole exercise, unless your instructor says otherwise.
@@ -20,12 +17,11 @@ INTEGRITY = """\
   Your instructor may ask you to explain your code.
 - Your code runs in the same process as the checks. They stop mistakes, not somebody who sets out to tamper with them.
 """
-UNSEEDED = " (For {names} no numbers\n  are drawn: the grader runs the cases that you see.)"
 
 
 def statement(assignment: Assignment) -> str:
     """Return the whole statement, in Markdown."""
-    parts = [f"# {assignment.title}", assignment.statement, points(assignment), integrity(assignment)]
+    parts = [f"# {assignment.title}", assignment.statement, points(assignment), INTEGRITY]
     return "\n\n".join(parts)
 
 
@@ -83,14 +79,3 @@ def permitted(exercise: Exercise) -> str:
     if not exercise.allowed:
         return "Use nothing of `companion` in your answer."
     return f"Of `companion`, use no more than {', '.join(f'`{name}`' for name in exercise.allowed)}."
-
-
-def integrity(assignment: Assignment) -> str:
-    """Return the note on what the checks do and do not stop."""
-    names = [f"`{exercise.name}`" for exercise in assignment.exercises if not draws_numbers(exercise.check)]
-    return INTEGRITY.format(same=UNSEEDED.format(names=", ".join(names)) if names else "")
-
-
-def draws_numbers(check: str) -> bool:
-    """Return whether a check's probes depend on its seed."""
-    return "seed" in inspect.signature(CHECKS[check].make_probes).parameters
