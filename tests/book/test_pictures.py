@@ -373,4 +373,4 @@ def test_word_by_layer(open_picture):
     page.get_by_role("button", name="six").click()
     see(7, "layer 1")
     width = page.locator(".bar .fill").nth(0).evaluate("fill => fill.style.width")
-    assert float(width.removesuffix("%")) == pytest.approx(abs(right["layer 1"][7, 0]) * 50, abs=0.26)
+    assert float(width.removesuffix("%")) == pytest.approx(float(right["layer 1"][7, 0].abs()) * 50, abs=0.26)
