@@ -4,6 +4,7 @@ Sizes are distinct primes wherever the layer allows it, so that no two axes can 
 """
 
 import functools
+from html.parser import HTMLParser
 
 import torch
 
@@ -108,3 +109,28 @@ def small_task():
 def parameters_equal(first, second):
     pairs = zip(first.named_parameters(), second.named_parameters(), strict=True)
     return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+
+
+class Page(HTMLParser):
+    """What a reader of a picture's HTML meets: the tags with their attributes, and the text in each kind of tag."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.texts, self.open = [], {}, []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip():
+            self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
+
+    def of(self, tag, name=None):
+        return [attrs for found, attrs in self.tags if found == tag and name in (None, attrs.get("class"))]

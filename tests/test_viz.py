@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from companion import viz
 from companion.masks import causal_mask, padding_mask
 from companion.viz._weights import as_heads, hundredths
+from tests.helpers import Page
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -180,30 +180,6 @@ def test_wrong_masks_are_refused_in_words():
 
 
 # The explorer
-
-
-class Page(HTMLParser):
-    """Collects what a reader of the page meets: tags with attributes, and the text by tag."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.texts, self.open = [], {}, []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag != "rect":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag != "rect":
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
-
-    def of(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 def test_explorer_draws_and_tells_the_first_head(weights):

@@ -2,13 +2,13 @@
 
 import json
 from html import unescape
-from html.parser import HTMLParser
 
 import pytest
 import torch
 
 from companion import viz
 from companion.viz._weights import hundredths
+from tests.helpers import Page
 
 QUERIES, KEYS = ["ein", "und", "zwanzig"], ["twenty", "-", "one", "<eos>", "a"]
 
@@ -17,29 +17,6 @@ QUERIES, KEYS = ["ein", "und", "zwanzig"], ["twenty", "-", "one", "<eos>", "a"]
 def weights():
     generator = torch.Generator().manual_seed(0)
     return torch.randn(2, 3, 5, generator=generator).softmax(dim=-1)
-
-
-class Page(HTMLParser):
-    """Collects what a reader of the page meets: tags with attributes, and the text by tag."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.texts, self.open = [], {}, []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
-
-    def of(self, tag, name=None):
-        return [attrs for found, attrs in self.tags if found == tag and name in (None, attrs.get("class"))]
 
 
 def digits(numbers):

@@ -1,7 +1,6 @@
 """The mask laboratory: what it draws, what it says in words, and that its script computes what the companion does."""
 
 import math
-from html.parser import HTMLParser
 
 import pytest
 import torch
@@ -10,33 +9,10 @@ from companion import viz
 from companion.attention import attention_weights
 from companion.masks import causal_mask
 from companion.viz._weights import hundredths
+from tests.helpers import Page
 
 TOKENS = ["twenty", "-", "one", "<eos>"]
 SCORES = torch.tensor([[2.0, 0.5, -1.25, 0.0], [0.0, 1.0, 2.0, 3.0], [0.75, -0.5, 0.25, 4.0], [1.0, 1.0, 1.0, 1.0]])
-
-
-class Page(HTMLParser):
-    """The tags with their attributes, and the text in each kind of tag."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.texts, self.open = [], {}, []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if data.strip():
-            self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
-
-    def of(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 def of_companion(scores, mask):

@@ -1,13 +1,13 @@
 """The axes of a norm: what it computes for every choice, what it writes, and that a re-run gives the same bytes."""
 
 import json
-from html.parser import HTMLParser
 
 import pytest
 import torch
 
 from companion import viz
 from companion.add_norm import LayerNorm
+from tests.helpers import Page
 
 LENGTHS = [4, 2, 3]
 
@@ -21,30 +21,6 @@ def x():
 def choices(x):
     running = (torch.full((5,), 0.5), torch.full((5,), 4.0))
     return {choice.name: choice for choice in viz.NormAxes(x, LENGTHS, running=running)._choices()}
-
-
-class Page(HTMLParser):
-    """The tags with their attributes, and the text in each kind of tag."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.texts, self.open = [], {}, []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if data.strip():
-            self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
-
-    def of(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 def test_outputs_are_the_companions_and_torchs(x, choices):
