@@ -37,7 +37,7 @@ def pytest_terminal_summary(terminalreporter):
 '''
 INI = """\
 [pytest]
-addopts = -q --no-header --disable-warnings -p no:cacheprovider
+addopts = -q -rN --no-header --disable-warnings -p no:cacheprovider
 testpaths = {testpaths}
 pythonpath = .
 markers =

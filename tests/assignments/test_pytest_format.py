@@ -47,7 +47,8 @@ def grade(kit, assignment, code, tmp_path):
 
 
 def test_the_exported_repository_runs_and_gives_no_points(kit):
-    status, out, points = run_pytest(kit / ASSIGNMENT.name / "student")
+    # With CI set, as a classroom's server has it, pytest's own summary would say every sentence a second time.
+    status, out, points = run_pytest(kit / ASSIGNMENT.name / "student", CI="true")
     assert status == 1
     assert points == expected(ASSIGNMENT, lost=expected(ASSIGNMENT))
     assert "Points: 0 of 14" in out
