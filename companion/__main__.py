@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"companion: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ncompanion: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        goes_on = "; the same command goes on from the last checkpoint" if options.run is _train else ""
+        print(f"\ncompanion: stopped{goes_on}", file=sys.stderr)
         return 130
     return 0
 
@@ -73,12 +74,15 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("text", nargs="+", metavar="TEXT", help="what to translate")
         command.set_defaults(run=run)
 
-    add_assignments(commands)
+    add_assignments(commands, _seed)
     return parser
 
 
 def _seed(text: str) -> int:
-    seed = int(text)
+    try:
+        seed = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
     if not 0 <= seed < 2**32:
         raise argparse.ArgumentTypeError(f"{seed} is not between 0 and 2^32 - 1")
     return seed

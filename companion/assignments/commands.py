@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from companion.assignments.exercises import BOOK, chapter_stems, read_chapter
 from companion.assignments.export import FORMATS, SEED, export, write
 from companion.assignments.ready import READY, chapter_assignment, ready_assignment
+from companion.assignments.requirement import named
 
 
-def add_assignments(commands: Any, parser_options: dict[str, Any] | None = None) -> None:
-    """Add the command to the subparsers of the package's."""
-    options = parser_options or {}
-    parser = commands.add_parser("assignments", help="assignments for a class, with their grader", **options)
+def add_assignments(commands: Any, seed: Callable[[str], int]) -> None:
+    """Add the command to the subparsers of the package's; `seed` reads a seed."""
+    parser = commands.add_parser("assignments", help="assignments for a class, with their grader")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     book: dict[str, Any] = {"type": Path, "default": BOOK, "metavar": "DIR", "help": "the book's folder, in a checkout"}
 
@@ -27,8 +28,10 @@ def add_assignments(commands: Any, parser_options: dict[str, Any] | None = None)
     out.add_argument("--out", required=True, type=Path, metavar="DIR", help="an empty folder, or one to be made")
     out.add_argument("--assignment", nargs="+", default=[], metavar="NAME", help="ready assignments (all of them)")
     out.add_argument("--chapters", nargs="+", default=[], metavar="STEM", help="all the exercises of these chapters")
-    out.add_argument("--seed", type=int, default=SEED, help="of the hidden tests; choose one and keep it to yourself")
-    out.add_argument("--requirement", default="", metavar="TEXT", help="what pip installs the package from")
+    out.add_argument(
+        "--seed", type=seed, default=SEED, metavar="N", help="of the hidden tests; choose one and keep it to yourself"
+    )
+    out.add_argument("--requirement", default="", metavar="TEXT", help="what pip installs the course's package from")
     out.add_argument("--book", **book)
     out.set_defaults(run=_export)
 
@@ -58,5 +61,7 @@ def _export(options: argparse.Namespace) -> None:
     files = export(assignments, options.format, seed=options.seed, requirement=options.requirement)
     write(files, options.out)
     print(f"{len(files)} files in {options.out}: {', '.join(assignment.name for assignment in assignments)}")
+    if not options.requirement:
+        print(f"Students are told to install {named('')}: --requirement TEXT says where pip finds it.")
     if options.seed == SEED:
         print("The hidden tests use the kit's own seed, which anybody can look up: --seed N gives others.")

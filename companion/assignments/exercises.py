@@ -128,10 +128,7 @@ def read_chapter(stem: str, book: Path = BOOK) -> list[Exercise]:
         BookMissing: there is no notebook in the folder.
         ValueError: there is no such chapter, or an exercise is not written as it should be.
     """
-    stems = chapter_stems(book)
-    if stem not in stems:
-        raise ValueError(f"there is no chapter {stem!r} in {book}: there are {', '.join(stems)}")
-    (path,) = book.glob(f"[0-9][0-9]_{stem}.ipynb")
+    path = _path(stem, book)
     cells = json.loads(path.read_text(encoding="utf8"))["cells"]
     available = imports_of(_source(cell) for cell in cells if cell["cell_type"] == "code" and not _is(cell, "solution"))
     found = []
@@ -142,6 +139,25 @@ def read_chapter(stem: str, book: Path = BOOK) -> list[Exercise]:
             except ValueError as error:
                 raise ValueError(f"{path.name}, exercise {title!r}: {error}") from error
     return found
+
+
+def chapter_title(stem: str, book: Path = BOOK) -> str:
+    """Return the title of a chapter.
+
+    Raises:
+        BookMissing: there is no notebook in the folder.
+        ValueError: there is no such chapter.
+    """
+    first = json.loads(_path(stem, book).read_text(encoding="utf8"))["cells"][0]
+    return _source(first).splitlines()[0].removeprefix("# ")
+
+
+def _path(stem: str, book: Path) -> Path:
+    stems = chapter_stems(book)
+    if stem not in stems:
+        raise ValueError(f"there is no chapter {stem!r} in {book}: there are {', '.join(stems)}")
+    (path,) = book.glob(f"[0-9][0-9]_{stem}.ipynb")
+    return path
 
 
 def _parts(cells: Iterable[Any]) -> Iterable[tuple[str, list[Any]]]:

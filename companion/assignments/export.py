@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 from companion.assignments.nbgrader import nbgrader
@@ -14,7 +14,7 @@ from companion.assignments.ready import Assignment
 
 FORMATS = ("otter", "nbgrader", "pytest")
 SEED = 20231117  # of the hidden tests; an instructor's own is better
-PACKAGE = "transformer-companion"
+UNFINISHED = "unfinished"
 
 
 def export(assignments: Sequence[Assignment], kind: str, *, seed: int = SEED, requirement: str = "") -> dict[str, str]:
@@ -35,7 +35,6 @@ def export(assignments: Sequence[Assignment], kind: str, *, seed: int = SEED, re
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{', '.join(twice)} is named twice")
-    requirement = requirement or f"{PACKAGE}=={version(PACKAGE)}"
     seeded = [replace(assignment, seed=seed) for assignment in assignments]
     if kind == "nbgrader":
         return nbgrader(seeded, requirement)
@@ -44,14 +43,37 @@ def export(assignments: Sequence[Assignment], kind: str, *, seed: int = SEED, re
 
 
 def write(files: dict[str, str], out: Path) -> None:
-    """Write files below a folder.
+    """Write files below a folder: all of them, or none.
+
+    They are written into a folder `unfinished` and moved when the last one is there, so that what a stop leaves behind
+    does not look finished.
 
     Raises:
         ValueError: the folder is there and holds something.
+        OSError: they cannot be written; nothing is left.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty: nothing is overwritten, choose another --out")
-    for path, text in sorted(files.items()):
-        place = out / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text, encoding="utf8", newline="\n")
+    is_new, names = not out.exists(), sorted({path.partition("/")[0] for path in files})
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        for path, text in sorted(files.items()):
+            place = out / UNFINISHED / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, encoding="utf8", newline="\n")
+        for name in names:
+            (out / UNFINISHED / name).rename(out / name)
+        (out / UNFINISHED).rmdir()
+    except BaseException:  # a full disk, Ctrl-C
+        for name in (UNFINISHED, *names):
+            _remove(out / name)
+        if is_new:
+            out.rmdir()
+        raise
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)

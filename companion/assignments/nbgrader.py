@@ -8,11 +8,15 @@ from typing import Any
 from companion.assignments.exercises import Exercise
 from companion.assignments.notebook import Cell, cell_id, code, dumps, markdown, student_cells
 from companion.assignments.ready import Assignment
+from companion.assignments.requirement import named
 from companion.assignments.starter import TODO
 from companion.assignments.statement import rubric, statement
 
 CONFIG = """\
 # A course for nbgrader 0.9. `nbgrader generate_assignment NAME` makes the students' version of source/NAME in release/.
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+from nbgrader.preprocessors import ClearHiddenTests, GetGrades
+
 c = get_config()
 
 c.CourseDirectory.course_id = "transformer"
@@ -20,12 +24,15 @@ c.CourseDirectory.course_id = "transformer"
 c.ClearSolutions.code_stub = {{"python": {todo!r}}}
 # Checks have a time limit of their own, ten seconds a call; a cell may hold several.
 c.ExecutePreprocessor.timeout = 120
+# Feedback shows the graded cells to the students: without the hidden tests, whose seed is yours to keep.
+c.GenerateFeedback.preprocessors = [GetGrades, ClearHiddenTests, CSSHTMLHeaderPreprocessor]
 """
 TEST = """\
 from companion import check
 {rules}
 
-own_work({name}, allowed={allowed})
+# Nothing is found where the cell above ended in an error.
+own_work(globals().get("{name}"), allowed={allowed})
 {seen};
 ### BEGIN HIDDEN TESTS
 {unseen};
@@ -49,13 +56,15 @@ nbgrader generate_feedback NAME
 nbgrader export
 ```
 
-Each exercise has one graded cell, which is locked: nbgrader puts it back before it grades. It calls the checks in their
+Each exercise has one graded cell, which is locked: nbgrader undoes what a student changes in it before it grades, and
+Jupyter does not let it be deleted; where it is missing all the same, its points are lost. It calls the checks in their
 raising form. A check that passes gives all the points, one that raises none. If you write cells of your own, keep it
 so: nbgrader takes a cell that ends without an error for a full score, unless its last line is a number, as that of
 `check.attention(f, raises=False).score(3)` is. The question at the end is a manually graded cell.
+The feedback shows neither the hidden tests nor their seed.
 
 A notebook may take as long as its checks' time limits: ten seconds for a call that never ends.
-Students need the course's package: `pip install {requirement}`.
+Students need the course's package: `pip install "{requirement}"`.
 Anybody can export this kit. With a seed that only you know (`--seed`) nobody else has your hidden numbers.
 {rubrics}"""
 
@@ -64,7 +73,9 @@ def nbgrader(assignments: list[Assignment], requirement: str) -> dict[str, str]:
     """Return the files of a course for nbgrader, by path."""
     files = {"nbgrader_config.py": CONFIG.format(todo=TODO)}
     names = ", ".join(f"`{assignment.name}`" for assignment in assignments)
-    files["README.md"] = README.format(names=names, requirement=requirement, rubrics="".join(map(rubric, assignments)))
+    files["README.md"] = README.format(
+        names=names, requirement=named(requirement), rubrics="".join(map(rubric, assignments))
+    )
     for assignment in assignments:
         folder = f"source/{assignment.name}"
         files[f"{folder}/{assignment.name}.ipynb"] = _notebook(assignment, requirement)
@@ -75,6 +86,7 @@ def nbgrader(assignments: list[Assignment], requirement: str) -> dict[str, str]:
 def _notebook(assignment: Assignment, requirement: str) -> str:
     def graded(exercise: Exercise, points: int) -> list[Cell]:
         name = f"{cell_id(exercise.name)}-test"
+        # With get, a missing name is a sentence; a NameError would show the lines around it, and so the hidden seed.
         text = TEST.format(
             name=exercise.name,
             rules=exercise.rules,

@@ -9,16 +9,10 @@ from typing import Any
 from companion.assignments.exercises import Exercise
 from companion.assignments.names import import_block
 from companion.assignments.ready import Assignment
+from companion.assignments.requirement import first_cell
 from companion.assignments.statement import exercise_text, question_text, statement
 
 Cell = dict[str, Any]
-NO_PACKAGE = """\
-# Run this cell first: it says what to do if the course's package is missing.
-from importlib.util import find_spec
-
-if find_spec("companion") is None:
-    raise ModuleNotFoundError("install the course's package: pip install {requirement}")
-"""
 
 
 def markdown(name: str, text: str, **metadata: Any) -> Cell:
@@ -54,14 +48,14 @@ def student_cells(
 
     Args:
         assignment: what it is about.
-        requirement: what pip installs the course's package from.
+        requirement: what pip installs the course's package from; empty if nobody says.
         written: makes the cell in which a student writes an exercise.
         tested: makes the cells after it, from the exercise and its points.
         given: makes the cells of code that the statement gives.
     """
     cells = [
         markdown("statement", statement(assignment)),
-        code("first-cell", NO_PACKAGE.format(requirement=requirement)),
+        code("first-cell", first_cell(requirement)),
         given("imports", imports(assignment)),
     ]
     for number, (exercise, value) in enumerate(zip(assignment.exercises, assignment.points, strict=True), 1):

@@ -8,6 +8,7 @@ from companion.assignments.exercises import Exercise
 from companion.assignments.names import import_block, needed
 from companion.assignments.notebook import Cell, cell_id, code, dumps, markdown, student_cells
 from companion.assignments.ready import Assignment
+from companion.assignments.requirement import named
 from companion.assignments.statement import rubric, statement
 
 START = """\
@@ -74,9 +75,9 @@ def otter(assignment: Assignment, requirement: str) -> dict[str, str]:
     files = {
         f"{name}/student/{name}.ipynb": _notebook(assignment, requirement),
         f"{name}/student/STATEMENT.md": statement(assignment),
-        f"{name}/student/requirements.txt": f"{requirement}\notter-grader>=7,<8\n",
+        f"{name}/student/requirements.txt": f"{named(requirement)}\notter-grader>=7,<8\n",
         f"{name}/autograder/otter_config.json": CONFIG,
-        f"{name}/autograder/requirements.txt": f"{requirement}\n",
+        f"{name}/autograder/requirements.txt": f"{named(requirement)}\n",
     }
     for exercise, value in zip(assignment.exercises, assignment.points, strict=True):
         files[f"{name}/student/tests/{exercise.name}.py"] = _tests(exercise, value)

@@ -7,12 +7,18 @@ import textwrap
 
 from companion.assignments.names import import_block, needed
 from companion.assignments.ready import Assignment
+from companion.assignments.requirement import named
 from companion.assignments.statement import exercise_text, question_text, rubric, statement
 
 CONFTEST = '''\
 """A test says in a sentence what is wrong, and pytest counts the points of the tests that pass."""
 
+from importlib.util import find_spec
+
 import pytest
+
+if find_spec("companion") is None:
+    pytest.exit("the course's package is missing: python -m pip install -r requirements.txt", returncode=2)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -27,17 +33,20 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_terminal_summary(terminalreporter):
     points = {}
-    for report in (r for kind in ("passed", "failed", "error") for r in terminalreporter.getreports(kind)):
-        for _, value in getattr(report, "user_properties", ()):  # a file that cannot be loaded has none
+    reports = [r for kind in ("passed", "failed", "error") for r in terminalreporter.getreports(kind)]
+    reports = [r for r in reports if getattr(r, "user_properties", ())]  # a file that cannot be loaded has none
+    for report in sorted(reports, key=lambda report: report.location[:2]):  # as the exercises stand
+        for _, value in report.user_properties:
             points[report.nodeid.split("::test_")[-1]] = (report.passed, value)
     for name, (passed, value) in points.items():
         terminalreporter.write_line(f"{name}: {value if passed else 0} of {value}")
     total = sum(value for passed, value in points.values() if passed)
-    terminalreporter.write_line(f"Points: {total} of {sum(value for _, value in points.values())}")
+    most = sum(value for _, value in points.values())
+    terminalreporter.write_line(f"Points: {total} of {most}" if points else "Nothing was graded.")
 '''
 INI = """\
 [pytest]
-addopts = -q -rN --no-header --disable-warnings -p no:cacheprovider
+addopts = -q -rN --no-header --disable-warnings{more} -p no:cacheprovider
 testpaths = {testpaths}
 pythonpath = .
 markers =
@@ -66,7 +75,7 @@ def test_{function}(work):
     {unseen}
 """
 LOADING = '''
-if "SUBMISSION" not in os.environ:
+if not os.environ.get("SUBMISSION"):
     pytest.exit("say what to grade: SUBMISSION=PATH/TO/REPOSITORY python -m pytest", returncode=2)
 
 
@@ -77,7 +86,10 @@ def work():
     path = path / "{module}.py" if path.is_dir() else path
     spec = importlib.util.spec_from_file_location("{module}", path)
     module = sys.modules["{module}"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit:
+        raise ImportError("{module}.py ends the program while it is loaded") from None
     return module
 '''
 WORKFLOW = """\
@@ -122,23 +134,44 @@ Anybody can export this kit. With a seed that only you know (`--seed`) nobody el
 QUESTION = "The question is worth {points} points, is answered in `ANSWER.md` and is graded by you."
 
 
+TO_DO = """\
+## What to do
+
+Write all your code into `{module}.py`: it is the only file that the grader loads.{answer}
+
+```
+python -m pip install -r requirements.txt
+python -m pytest
+```
+
+The second command runs the checks. For a hint, ask the check itself, in Python:
+
+```python
+from companion import check
+from {module} import {name}
+
+print({call}.hint(1))
+```
+"""
+ANSWER = " Answer the question in `ANSWER.md`."
+
+
 def pytest_format(assignment: Assignment, requirement: str) -> dict[str, str]:
     """Return the files of an assignment for pytest, by path."""
     name, module, question = assignment.name, assignment.module, assignment.question
     student, grading = f"{name}/student", f"{name}/grading"
     files = {
-        f"{student}/README.md": f"{statement(assignment)}\nWrite your code into `{module}.py`. "
-        "`python -m pytest` runs the checks.\n",
+        f"{student}/README.md": _student_readme(assignment),
         f"{student}/{module}.py": _module(assignment),
         f"{student}/tests/test_{module}.py": _tests(assignment),
         f"{student}/conftest.py": CONFTEST,
-        f"{student}/pytest.ini": INI.format(testpaths="tests"),
-        f"{student}/requirements.txt": f"{requirement}\npytest>=8\n",
+        f"{student}/pytest.ini": INI.format(testpaths="tests", more=""),
+        f"{student}/requirements.txt": f"{named(requirement)}\npytest>=8\n",
         f"{student}/.github/workflows/check.yml": WORKFLOW,
         f"{grading}/test_grading.py": _tests(assignment, hidden=True),
         f"{grading}/conftest.py": CONFTEST,
-        f"{grading}/pytest.ini": INI.format(testpaths="."),
-        f"{grading}/requirements.txt": f"{requirement}\npytest>=8\n",
+        f"{grading}/pytest.ini": INI.format(testpaths=".", more=" --show-capture=no"),
+        f"{grading}/requirements.txt": f"{named(requirement)}\npytest>=8\n",
     }
     if question:
         files[f"{student}/ANSWER.md"] = f"{question_text(assignment)}\n\n*Write your answer here.*\n"
@@ -147,6 +180,16 @@ def pytest_format(assignment: Assignment, requirement: str) -> dict[str, str]:
         title=assignment.title, module=module, question=by_hand, rubric=rubric(assignment)
     )
     return files
+
+
+def _student_readme(assignment: Assignment) -> str:
+    """Return the statement with the exercises, whose mathematics a comment cannot show, and what to do."""
+    numbered = enumerate(zip(assignment.exercises, assignment.points, strict=True), 1)
+    texts = [exercise_text(exercise, number, value) for number, (exercise, value) in numbered]
+    plain = next((exercise for exercise in assignment.exercises if not exercise.helpers), assignment.exercises[0])
+    answer = ANSWER if assignment.question else ""
+    to_do = TO_DO.format(module=assignment.module, name=plain.name, call=plain.call, answer=answer)
+    return "\n\n".join([statement(assignment), *texts, to_do])
 
 
 def _module(assignment: Assignment) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from companion.assignments.exercises import BOOK, Exercise, read_chapter
+from companion.assignments.exercises import BOOK, Exercise, chapter_title, read_chapter
 
 POINTS = {"easy": 2, "medium": 3, "hard": 5}  # what an exercise is worth where nobody says otherwise
 
@@ -87,8 +87,8 @@ READY = (
     Plan(
         "attention-and-masks",
         "Attention and masks",
-        "You write scaled dot-product attention and the masks that restrict it. Read the chapters *Attention* and "
-        "*Masks* first. A mask is bool, and True means may attend.",
+        "You write scaled dot-product attention and the masks that restrict it. Read the chapters *Self-attention* "
+        "and *Masks* first. A mask is bool, and True means may attend.",
         (
             ("attention", "my_weights", 2),
             ("attention", "attention_by_rows", 3),
@@ -113,7 +113,9 @@ READY = (
         "multi-head-and-positions",
         "Several heads, and positions",
         "You write multi-head attention as a layer, and two ways to tell a model where a token stands. Read the "
-        "chapters *Multi-head attention* and *Positions* first.",
+        "chapters *Multi-head attention* and *Positions* first. A sinusoidal encoding has, for place $t$, "
+        r"$\sin(t\omega_i)$ as feature $2i$ and $\cos(t\omega_i)$ as feature $2i + 1$, where "
+        r"$\omega_i = 10000^{-2i/d_\text{model}}$.",
         (
             ("multi_head", "my_split", 2),
             ("multi_head", "my_merge", 2),
@@ -122,7 +124,7 @@ READY = (
             ("positional", "my_rotary", 4),
         ),
         Question(
-            "How many parameters has a multi-head layer with biases of width 512 with 1 head, and how many with 8? "
+            "A multi-head layer of width 512 has biases. How many parameters has it with 1 head, and how many with 8? "
             "What does splitting into heads change, then?",
             3,
             10,
@@ -137,7 +139,8 @@ READY = (
         "add-norm-and-encoder",
         "Add & norm, and the encoder",
         "You write the norm, the residual, the feed-forward network and the encoder layer that they make. Read the "
-        "chapters *Add & norm* and *The encoder* first. The layers are post-norm, as in the paper.",
+        "chapters *Add & norm* and *The encoder* first. The layers are post-norm, as in the paper. "
+        "Python's `help` says how the companion's parts are called: try `help(companion.MultiHeadAttention.forward)`.",
         (
             ("add_norm", "MyLayerNorm", 3),
             ("add_norm", "MyAddNorm", 3),
@@ -161,7 +164,8 @@ READY = (
         "full-decoder",
         "The full decoder",
         "You write the decoder layer, the loss with its shift, and greedy decoding that gives one token in at a time. "
-        "Read the chapters *Masks* and *The decoder* first.",
+        "Read the chapters *Masks* and *The decoder* first. Python's `help` says how the companion's parts are called: "
+        "try `help(companion.MultiHeadAttention.forward)`.",
         (
             ("masks", "my_causal_mask", 2),
             ("decoder", "MyDecoderLayer", 5),
@@ -174,7 +178,7 @@ READY = (
             3,
             10,
             (
-                "1 point: the causal mask is missing, or the target is not shifted, so that the answer is in the input",
+                "1 point: the causal mask is missing; the target is not shifted: either puts the answer into the input",
                 "1 point: for the mask: change a later target token, and no earlier output may move",
                 "1 point: for the shift: look at what the decoder is given and at the answers, side by side",
             ),
@@ -192,10 +196,11 @@ READY = (
         ),
         Question(
             "Train a model on number words of two languages that you choose, with `python -m companion train --source "
-            "en --target fr --out my-model` (a few minutes on a laptop; other languages go by their codes). Report the "
-            "exact match on unseen pairs that it prints. Translate ten numbers with `python -m companion translate "
-            "my-model ...`, among them numbers with few tokens and with many. Show the ones that are wrong, and say "
-            "what they have in common; if none is wrong, say what you would measure to find where it fails.",
+            "en --target fr --out my-model` (a few minutes on a laptop; other languages go by their codes). Report "
+            "your command, the seed (0 if you name none) and the exact match on unseen pairs that it prints. Translate "
+            "ten numbers with `python -m companion translate my-model ...`, among them numbers with few tokens and "
+            "with many. Show the ones that are wrong, and say what they have in common; if none is wrong, say what you "
+            "would measure to find where it fails.",
             6,
             45,
             (
@@ -240,6 +245,6 @@ def chapter_assignment(stem: str, book: Path = BOOK) -> Assignment:
     if not exercises:
         raise ValueError(f"chapter {stem} has no exercise with a check")
     points = tuple(POINTS.get(exercise.difficulty, POINTS["medium"]) for exercise in exercises)
-    name = stem.replace("_", "-")
-    title = f"Exercises: {name.replace('-', ' ')}"
-    return Assignment(name, title, "All the exercises of one chapter. Read it first.", exercises, points)
+    title = chapter_title(stem, book)
+    text = f"All the exercises of the chapter *{title}*. Read it first: what an exercise calls above stands there."
+    return Assignment(stem.replace("_", "-"), f"Exercises: {title}", text, exercises, points)

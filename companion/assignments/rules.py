@@ -5,30 +5,37 @@ from __future__ import annotations
 import dis
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from companion.assignments.names import NOT_THE_ANSWER
 from companion.checks import CheckFailed, Report
 
 _HINT = "Write what the exercise asks for yourself; use the companion's function to compare with."
+_UNDEFINED = "Run your cell: does it end in an error? Compare the name with the one that the exercise asks for."
 
 
 def own_work(handed_in: Any, allowed: Sequence[str] = ()) -> None:
     """Raise if a function or class uses something of the companion that the exercise does not give it.
 
-    It follows helpers, aliases, partial functions and base classes. It reads code, it does not run it: what is hidden
-    on purpose (behind ``getattr`` with a made-up string, or a copied source) is not found.
+    It follows helpers, aliases, partial functions, base classes, objects, and lists and dicts of such things. It reads
+    code, it does not run it: what is hidden on purpose (behind ``getattr`` with a made-up string, or a copied source)
+    is not found.
 
     Args:
         handed_in: what the learner wrote.
         allowed: names of the companion that may be used.
 
     Raises:
-        CheckFailed: it uses another one.
+        CheckFailed: it uses another one, or there is nothing.
     """
     __tracebackhide__ = True
+    if handed_in is None:
+        message = "There is nothing to check: the code that defines it did not run, or gives it another name."
+        raise CheckFailed(Report("own_work", False, message, hints=(_UNDEFINED, _UNDEFINED)))
     names = sorted(set(_borrowed(handed_in, str(getattr(handed_in, "__module__", "")), set())) - set(allowed))
     if not names:
         return
@@ -61,8 +68,11 @@ def _borrowed(thing: Any, home: str, seen: set[int]) -> Iterator[str]:
             yield from _borrowed(value, str(getattr(thing.func, "__module__", "")), seen)
     elif inspect.ismethod(thing) or isinstance(thing, staticmethod | classmethod):
         yield from _borrowed(thing.__func__, home, seen)
-    elif isinstance(thing, property):
-        yield from _borrowed(thing.fget, home, seen)
+    elif isinstance(thing, property | functools.cached_property):
+        yield from _borrowed(thing.fget if isinstance(thing, property) else thing.func, home, seen)
+    elif isinstance(thing, dict | list | tuple | set):
+        for value in thing.values() if isinstance(thing, dict) else thing:
+            yield from _borrowed(value, home, seen)
     elif getattr(thing, "__module__", None) != home:
         return
     elif isinstance(thing, FunctionType):
@@ -71,36 +81,51 @@ def _borrowed(thing: Any, home: str, seen: set[int]) -> Iterator[str]:
         for value in (*around.values(), *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()):
             yield from _borrowed(value, home, seen)
     elif isinstance(thing, type):
-        for value in (*thing.__bases__, *vars(thing).values()):
+        written = [value for name, value in vars(thing).items() if name != "__annotations__"]
+        for value in (*thing.__bases__, *written):
+            yield from _borrowed(value, home, seen)
+    else:  # an object of the learner's own class, or a function in a wrapper such as that of functools.cache
+        for value in (type(thing), *getattr(thing, "__dict__", {}).values()):
             yield from _borrowed(value, home, seen)
 
 
 def _in_code(code: CodeType, scope: dict[str, Any], home: str, seen: set[int]) -> Iterator[str]:
     """Look up what a piece of code names: a global, the attributes of a module, and what it imports."""
     found: Any = None  # the module that the step before has loaded
-    package = ""  # the package that is being imported
-    for step in dis.get_instructions(code):
-        if step.opname == "IMPORT_NAME":
-            package = step.argval
+    package, brought = "", None  # what is being imported from, and what it has given
+    for operation, name in _steps(code):
+        if operation == "IMPORT_NAME":
+            package, brought = name, sys.modules.get("companion")
             if package.startswith("companion."):
                 yield package.removeprefix("companion.")
-        elif step.opname == "IMPORT_FROM" and package == "companion":
-            yield step.argval
-        elif step.opname.startswith("STORE_") and package == "companion":
-            scope = {**scope, step.argval: sys.modules["companion"]}
-            package = ""
-        elif step.opname.startswith("LOAD_"):
-            attribute = step.opname in ("LOAD_ATTR", "LOAD_METHOD")
-            if attribute:
-                thing = getattr(found, step.argval, None) if found else None
-            else:
-                thing = scope.get(step.argval) if isinstance(step.argval, str) else None
+        elif operation == "IMPORT_FROM" and package == "companion":
+            brought = getattr(sys.modules["companion"], name, None)
+            if name not in NOT_THE_ANSWER:
+                yield name
+        elif operation.startswith("STORE") and package == "companion":
+            scope = {**scope, name: brought}
+        else:
+            package, thing = "", None
+            if operation in ("LOAD_ATTR", "LOAD_METHOD"):
+                thing = getattr(found, name, None) if found else None
+            elif operation.startswith("LOAD") and operation != "LOAD_CONST":
+                thing = scope.get(name)
             found = thing if isinstance(thing, ModuleType) else None
-            if thing is not None and found is None and step.opname != "LOAD_CONST":
+            if thing is not None and found is None:
                 yield from _borrowed(thing, home, seen)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _in_code(constant, scope, home, seen)
+
+
+def _steps(code: CodeType) -> Iterator[tuple[str, Any]]:
+    """Yield what a piece of code does, step by step, and the name that it does it with."""
+    for step in dis.get_instructions(code):
+        pair = re.findall("LOAD|STORE", step.opname)
+        if len(pair) == 2 and isinstance(step.argval, tuple):  # two steps in one, from Python 3.13 on
+            yield from zip(pair, step.argval, strict=True)
+        elif step.opname != "EXTENDED_ARG":
+            yield step.opname, step.argval
 
 
 def _content(cell: CellType) -> Any:

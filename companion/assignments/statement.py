@@ -12,7 +12,8 @@ INTEGRITY = """\
   so that stored outputs do not pass.
 - The grader looks at what your code calls, itself and through its helpers. Using the companion's own function where an
   exercise asks you to write one does not count. What is hidden on purpose it does not find.
-- torch's functions are allowed, also where one call does the whole exercise, unless your instructor says otherwise.
+- torch's functions are allowed, also where one call does the whole exercise, unless the exercise or your instructor
+  says otherwise.
 - The course's book is public, with its solutions. No check can tell whether you wrote what you hand in, or copied it.
   Your instructor may ask you to explain your code.
 - Your code runs in the same process as the checks. They stop mistakes, not somebody who sets out to tamper with them.

@@ -158,3 +158,5 @@ def test_a_chapters_points_go_by_difficulty():
     assert masks.points == (2, 2, 2, 5)
     assert masks.total == 11
     assert masks.question is None
+    assert chapter_assignment("encoder").title == "Exercises: The encoder"
+    assert "the chapter *The encoder*. Read it first" in chapter_assignment("encoder").statement

@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import re
+import sys
 import tokenize
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 
 import companion.__main__ as command
 from companion.assignments import FORMATS, READY, chapter_assignment, export, read_chapter, ready_assignment, write
-from companion.assignments.exercises import BOOK, chapter_stems
+from companion.assignments.exercises import BOOK, chapter_stems, chapter_title
 from companion.assignments.statement import INTEGRITY
 from companion.checks import CHECKS
 from tests.assignments.submissions import bare, makeable, to_be_written
@@ -117,11 +118,19 @@ def test_a_student_reads_points_minutes_rubric_and_what_the_checks_tell(name):
     assert "## Rubric" in text
     assert INTEGRITY.splitlines()[0] in text
     assert "The course's book is public, with its solutions." in text
-    assert "{" not in text.replace("\\text{", "").replace("_{", "").replace("^{", "")
+    assert "{" not in re.sub(r"\$[^$\n]+\$", "", text)
+    for exercise in assignment.exercises:
+        assert exercise.statement in text
     # What earns the question's points is for the one who grades it.
     for line in assignment.question.rubric:
         assert line in files[f"{name}/README.md"]
         assert not any(line in text for path, text in files.items() if "/student/" in path)
+
+
+@pytest.mark.parametrize("plan", READY, ids=lambda plan: plan.name)
+def test_the_chapters_to_be_read_first_have_these_titles(plan):
+    named = re.findall(r"(?<!\w)\*([^*]+)\*", plan.statement)
+    assert set(named) == {chapter_title(stem) for stem, _, _ in plan.exercises}
 
 
 def test_a_check_that_draws_no_numbers_is_named():
@@ -165,6 +174,7 @@ def test_command_lists_and_exports(capsys, tmp_path):
     assert out.startswith("25 files in ")
     assert "train-and-translate, masks" in out
     assert "anybody can look up" not in out
+    assert "are told to install" not in out
     assert (target / "masks/student/requirements.txt").read_text() == "my-copy\npytest>=8\n"
     assert "seed=5)" in (target / "masks/grading/test_grading.py").read_text()
 
@@ -183,6 +193,9 @@ def test_command_overwrites_nothing(capsys, tmp_path):
         (["--chapters", "nothing"], "there is no chapter 'nothing'"),
         (["--assignment", "nothing"], "there is no assignment 'nothing': there are attention-and-masks, multi-head"),
         (["--chapters", "masks", "masks"], "masks is named twice"),
+        # Every hidden test would fail on a seed that torch cannot take.
+        (["--seed", "9" * 30], "argument --seed: 999999999999999999999999999999 is not between 0 and 2^32 - 1"),
+        (["--seed", "four"], "argument --seed: 'four' is not a whole number"),
     ],
 )
 def test_command_says_what_it_cannot_do(capsys, tmp_path, arguments, message):
@@ -191,6 +204,50 @@ def test_command_says_what_it_cannot_do(capsys, tmp_path, arguments, message):
     assert message in err
     assert err.count("\n") == 1
     assert not (tmp_path / "kit").exists()
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["empty folder", "new folder"])
+def test_a_stop_leaves_nothing_that_looks_finished(capsys, tmp_path, monkeypatch, there):
+    target, written, write_text = tmp_path / "kit", [], type(tmp_path).write_text
+
+    def stop_at_the_seventh(path, *text, **how):
+        if len(written) == 7:
+            assert [place.name for place in target.iterdir()] == ["unfinished"]  # what a crash would leave
+            raise KeyboardInterrupt
+        written.append(path)
+        return write_text(path, *text, **how)
+
+    if there:
+        target.mkdir()
+    monkeypatch.setattr(type(tmp_path), "write_text", stop_at_the_seventh)
+    arguments = ["export", "--format", "pytest", "--out", target, "--chapters", "masks"]
+    assert run(capsys, *arguments) == (130, "", "\ncompanion: stopped\n")
+    assert target.exists() == there
+    assert not there or not any(target.iterdir())
+    monkeypatch.undo()
+    assert run(capsys, *arguments)[0] == 0
+    assert [place.name for place in target.iterdir()] == ["masks"]
+
+
+@pytest.mark.parametrize("kind", ["otter", "nbgrader"])
+def test_a_notebook_installs_from_what_the_instructor_names_and_from_nothing_else(kind, monkeypatch):
+    def run_first_cell(requirement):
+        files = export([ready_assignment("train-and-translate")], kind, requirement=requirement)
+        (text,) = (text for path, text in files.items() if path.endswith(".ipynb"))
+        (cell,) = (cell for cell in json.loads(text)["cells"] if cell["id"] == "first-cell")
+        exec(cell["source"], {})
+
+    calls = []
+    monkeypatch.setattr("subprocess.run", lambda command, check: calls.append(command))
+    run_first_cell("one")
+    assert calls == []  # the package is there
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    awkward = 'transformer-companion @ file:///C:\\users\\new "x"'
+    run_first_cell(awkward)
+    assert calls == [[sys.executable, "-m", "pip", "install", "-q", awkward]]
+    with pytest.raises(ModuleNotFoundError, match="install transformer-companion==.*, as your instructor says"):
+        run_first_cell("")
+    assert len(calls) == 1
 
 
 def test_command_without_a_book_says_so_in_one_line(capsys, tmp_path):
@@ -214,7 +271,7 @@ def test_the_workflow_runs_pytest_on_each_push():
     job = workflow["jobs"]["check"]
     assert job["timeout-minutes"] <= 30
     assert job["steps"][-1]["run"] == "python -m pytest"
-    assert len(files["train-and-translate/student/conftest.py"].splitlines()) < 30
+    assert len(files["train-and-translate/student/conftest.py"].splitlines()) < 35
 
 
 def test_written_files_have_unix_lines(tmp_path):

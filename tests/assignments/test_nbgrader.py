@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from companion.assignments import export, ready_assignment, write
+from companion.assignments.export import SEED
 from companion.checks import CHECKS
 from tests.assignments.submissions import answers, expected, fill_in, makeable
 
@@ -87,7 +88,10 @@ def course(tmp_path_factory):
     released = release(folder, ASSIGNMENT, add_an_instructors_own_cells)
     students = {
         "right": answers(ASSIGNMENT),
-        "wrong": answers(ASSIGNMENT, broken={"my_schedule"}, unwritten={"my_greedy"}),
+        "wrong": {
+            **answers(ASSIGNMENT, broken={"my_schedule"}, unwritten={"my_greedy"}),
+            "my_loss": "def my_loss(:",
+        },
         "nothing": {},
     }
     return released, grade(folder, ASSIGNMENT, released, students), folder
@@ -109,7 +113,7 @@ def test_right_answers_get_all_the_points(course):
 
 def test_each_wrong_answer_loses_exactly_its_points(course):
     _, scores, _ = course
-    assert scores["wrong"].items() >= cells(expected(ASSIGNMENT, {"my_schedule", "my_greedy"})).items()
+    assert scores["wrong"].items() >= cells(expected(ASSIGNMENT, {"my_schedule", "my_greedy", "my_loss"})).items()
 
 
 def test_an_empty_notebook_gets_nothing(course):
@@ -134,12 +138,32 @@ def test_a_returned_report_is_no_pass(course):
 def test_feedback_shows_the_sentence_and_none_of_our_tracebacks(course):
     *_, folder = course
     graded = (folder / "autograded/wrong" / ASSIGNMENT.name / f"{ASSIGNMENT.name}.ipynb").read_text(encoding="utf8")
-    (cell,) = [c for c in json.loads(graded)["cells"] if c["id"] == "my-schedule-test"]
-    (output,) = cell["outputs"]
-    assert output["output_type"] == "error"
-    text = "\n".join(output["traceback"])
-    assert text.startswith("CheckFailed: schedule: not yet.")
-    assert "companion/checks" not in text
+    for name, sentence in (
+        ("my-schedule-test", "CheckFailed: schedule: not yet."),
+        (
+            "my-loss-test",
+            "CheckFailed: own_work: not yet.\nThere is nothing to check: the code that defines it did not",
+        ),
+    ):
+        (cell,) = [c for c in json.loads(graded)["cells"] if c["id"] == name]
+        (output,) = cell["outputs"]
+        assert output["output_type"] == "error"
+        text = "\n".join(output["traceback"])
+        assert text.startswith(sentence)
+        assert "companion/checks" not in text
+        assert "seed=" not in text
+
+
+@pytest.mark.slow
+def test_feedback_keeps_the_hidden_tests_and_their_seed(course):
+    *_, folder = course
+    run(folder, "-m", "nbgrader", "generate_feedback", ASSIGNMENT.name)
+    for student in ("right", "wrong", "nothing"):
+        (path,) = (folder / "feedback" / student).rglob("*.html")
+        page = path.read_text(encoding="utf8")
+        assert "own_work" in page
+        assert "HIDDEN" not in page
+        assert str(SEED) not in page, student
 
 
 @pytest.mark.slow

@@ -57,6 +57,17 @@ def test_the_exported_repository_runs_and_gives_no_points(kit):
     assert "companion/checks" not in out
 
 
+@pytest.mark.parametrize("name", makeable())
+def test_the_readme_says_how_to_get_a_hint(kit, name, monkeypatch, capsys):
+    student = kit / name / "student"
+    text = (student / "README.md").read_text(encoding="utf8")
+    (code,) = re.findall(r"```python\n(.+?)```", text, re.DOTALL)
+    monkeypatch.syspath_prepend(str(student))
+    exec(code, {})
+    assert len(capsys.readouterr().out.split()) > 3
+    assert ("ANSWER.md" in text) == (student / "ANSWER.md").exists()
+
+
 def test_right_answers_get_all_the_points(kit, tmp_path):
     out, points = grade(kit, ASSIGNMENT, answers(ASSIGNMENT), tmp_path)
     assert points == expected(ASSIGNMENT)
@@ -67,9 +78,12 @@ def test_wrong_answers_lose_their_own_points_and_unwritten_ones_theirs(kit, tmp_
     code = answers(ASSIGNMENT, broken={"my_weights", "my_causal_mask"}, unwritten={"safe_attention"})
     code["my_combined_mask"] = "from companion import combine_masks\n\n\ndef my_combined_mask(padding, causal):\n"
     code["my_combined_mask"] += "    return combine_masks(padding, causal)"
+    code["my_weights"] = code["my_weights"].replace("    return", "    print('Points: 14 of 14 ' * 60000)\n    return")
     out, points = grade(kit, ASSIGNMENT, code, tmp_path)
     lost = {"my_weights", "my_causal_mask", "safe_attention", "my_combined_mask"}
     assert points == expected(ASSIGNMENT, lost)
+    assert list(points) == list(expected(ASSIGNMENT))  # in the order of the exercises
+    assert len(out) < 4000  # what a submission prints, a megabyte here, is not shown
     assert "Your weights sum to 1 over the queries" in out
     assert "CheckFailed: own_work: not yet.\nIt uses combine_masks of companion." in out
     assert "Traceback" not in out
@@ -82,10 +96,17 @@ def test_hard_coded_answers_pass_what_students_see_and_get_nothing(kit, tmp_path
     assert points == expected(ASSIGNMENT, {"my_weights"})
 
 
-def test_a_module_that_does_not_load_gets_nothing_and_one_sentence(kit, tmp_path):
-    out, points = grade(kit, ASSIGNMENT, {"broken": "def my_weights(:"}, tmp_path)
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("def my_weights(:", "SyntaxError: invalid syntax"),
+        ("raise SystemExit(0)", "ImportError: attention_and_masks.py ends the program while it is loaded"),
+    ],
+)
+def test_a_module_that_does_not_load_gets_nothing_and_one_sentence(kit, tmp_path, code, sentence):
+    out, points = grade(kit, ASSIGNMENT, {"broken": code}, tmp_path)
     assert points == expected(ASSIGNMENT, expected(ASSIGNMENT))
-    assert "SyntaxError: invalid syntax" in out
+    assert out.count(sentence) == len(points)
     assert "Traceback" not in out
 
 
@@ -96,6 +117,23 @@ def test_a_grader_who_names_nobody_is_told_how(kit):
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert "say what to grade: SUBMISSION=PATH/TO/REPOSITORY python -m pytest" in done.stdout + done.stderr
+    assert "Nothing was graded." in done.stdout
+    assert "Points:" not in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("folder", ["student", "grading"])
+def test_where_the_package_is_missing_the_remedy_is_said(kit, folder):
+    hide = (
+        "find, util.find_spec = util.find_spec, lambda name, *more: None if name == 'companion' else find(name, *more)"
+    )
+    code = f"import sys, pytest\nfrom importlib import util\n{hide}\nsys.exit(pytest.main())"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=kit / ASSIGNMENT.name / folder, capture_output=True, text=True, encoding="utf8", timeout=300
+    )
+    assert done.returncode != 0
+    assert "the course's package is missing: python -m pip install -r requirements.txt" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
