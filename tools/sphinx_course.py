@@ -11,6 +11,7 @@ def setup(app):
     app.connect("builder-inited", without_dead_buttons)
     app.connect("source-read", with_field_guide)
     app.connect("html-page-context", without_thebe, priority=900)  # late: the other extensions have added theirs
+    app.connect("html-page-context", without_empty_headers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -37,6 +38,12 @@ def with_field_guide(app, docname, source):
 def without_thebe(app, pagename, templatename, context, doctree):
     """Take sphinx-thebe's scripts out: it declares a constant twice, an error in each page's console, for no button."""
     context["script_files"] = [s for s in context.get("script_files", []) if "thebe" not in _text(s)]
+
+
+def without_empty_headers(app, pagename, templatename, context, doctree):
+    """Make the empty corner of a table a plain cell: a header without a name would be read aloud as one."""
+    if "body" in context:
+        context["body"] = re.sub(r"<th\b[^>]*>\s*(<p>\s*</p>)?\s*</th>", "<td></td>", context["body"])
 
 
 def _text(script) -> str:

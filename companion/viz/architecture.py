@@ -92,7 +92,7 @@ class ArchitectureMap:
 
     def _repr_html_(self) -> str:
         layers = (self.config.num_encoder_layers, self.config.num_decoder_layers)
-        items = "\n".join(self._item(step) for step in self.steps)
+        items = "\n".join(self._item(number, step) for number, step in enumerate(self.steps, start=1))
         body = (
             f'<div class="views">\n<div class="map">{draw_architecture([step.label for step in self.steps], layers)}'
             '</div>\n<div class="panel"></div>\n</div>\n'
@@ -116,7 +116,7 @@ class ArchitectureMap:
         ]
         return "; ".join(f"{letter} = {value} {what}" for letter, what, value in values) + "."
 
-    def _item(self, step: Step) -> str:
+    def _item(self, number: int, step: Step) -> str:
         """Write one step: its name, a sentence, where its code is, its tables. The script shows them from here."""
         sizes = self.config
         says = step.says.format(D=sizes.d_model, H=sizes.num_heads, E=sizes.d_model // sizes.num_heads, F=sizes.d_ff)
@@ -126,7 +126,7 @@ class ArchitectureMap:
         tables = "\n".join(self._table(sheet, head) for sheet in step.sheets for head in range(self._heads(sheet)))
         return (
             f'<li><p class="name">{escape(step.name)}</p><p class="says">{escape(says)}</p>'
-            f'<p class="code">Code: {code}</p>\n{scrolling_table(f"Tables of: {step.name}", tables)}</li>'
+            f'<p class="code">Code: {code}</p>\n{scrolling_table(f"Tables of step {number}: {step.name}", tables)}</li>'
         )
 
     def _heads(self, sheet: Sheet) -> int:
