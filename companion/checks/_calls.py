@@ -78,11 +78,12 @@ def arrange(function: Callable[..., Any], inputs: Mapping[str, Any]) -> tuple[tu
     """Split inputs into positional and keyword arguments: by position, as long as the function allows it."""
     if getattr(function, "by_name", False):  # a class
         return (), dict(inputs)
-    keyword_only = {
-        parameter.name for parameter in _parameters(function) if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    args = tuple(value for name, value in inputs.items() if name not in keyword_only)
-    return args, {name: value for name, value in inputs.items() if name in keyword_only}
+    kinds = [p.kind for p in _parameters(function)]
+    by_name = _keyword_only(function)
+    if inspect.Parameter.VAR_KEYWORD in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        by_name |= set([*inputs][sum(kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds) :])
+    args = tuple(value for name, value in inputs.items() if name not in by_name)
+    return args, {name: value for name, value in inputs.items() if name in by_name}
 
 
 def has_default(function: Callable[..., Any], name: str, position: int) -> bool:
@@ -100,10 +101,19 @@ def signature_problem(function: Any, parameters: tuple[str, ...], call: str) -> 
         return str(function.signature_problem())
     if not callable(function):
         return f"The check needs the function itself, {call}, and got {type_name(function)}."
+    if inspect.isclass(function):
+        name = function.__name__
+        return f"You handed in the class {name}; the check needs a function, {call}, or an object of it, {name}()."
     try:
         signature = signature_of(function)
     except (TypeError, ValueError):  # some functions written in C do not tell
         return ""
+    names = list(signature.parameters)
+    if names[:1] == ["self"]:
+        return f"Your function takes self as well: it is no method here, so leave self out, as in {call}."
+    first = names[: len(parameters)]
+    if first != list(parameters) and set(first) == set(parameters) and not _keyword_only(function):
+        return f"Your function takes ({', '.join(names)}); the check gives them in another order, {call}."
     args, kwargs = arrange(function, dict.fromkeys(parameters))
     try:
         signature.bind(*args, **kwargs)
@@ -130,12 +140,22 @@ def describe(inputs: Mapping[str, Any]) -> str:
 def describe_error(error: BaseException, function: Callable[..., Any]) -> str:
     """Name an exception, its first line, and the line of the learner's function that it came from."""
     lines = str(error).strip().splitlines()
+    if isinstance(error, RecursionError):  # its words are not the same each time
+        lines = ["it calls itself without end"]
     text = re.sub(r"0x[0-9a-fA-F]+", "0x...", lines[0])[:200] if lines else "no message"
     codes = getattr(function, "codes", None) or codes_of(function)
     where = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         if frame.f_code in codes:  # the innermost is said
             where = f" in line {line - frame.f_code.co_firstlineno + 1} of {frame.f_code.co_name}"
+    if text.startswith("Boolean value of Tensor with more than one value"):
+        text += " (if, and, or, not want one truth value: use &, |, ~ on tensors, and ask for None by `is None`)"
+    if made := re.search(r"must be Tensor, not (ReLU|GELU|Dropout|Softmax|LayerNorm|Linear)$", text):
+        text += f" (nn.{made[1]}(...) makes a layer; the layer is then called with a tensor)"
+    if re.search(r"operand type.*'Tensor' and '(function|method)'$", text):
+        text += " (a function has to be called to give a tensor)"
+    if text == "'Tensor' object is not callable":
+        text += " (is a function called where it should be handed over?)"
     return f"{type(error).__name__}{where}: {text}"
 
 
@@ -164,6 +184,10 @@ def unfinished(value: Any) -> str:
     if inspect.isgenerator(value):
         return "Your function is a generator, so that calling it computes nothing: write return, not yield."
     return ""
+
+
+def _keyword_only(function: Callable[..., Any]) -> set[str]:
+    return {p.name for p in _parameters(function) if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -33,7 +33,9 @@ def diagnose(check: Check, outcomes: Sequence[Outcome]) -> tuple[tuple[Bug, ...]
     pairs = (
         (one, other) for one, other in combinations(check.bank, 2) if one.part and other.part and one.part != other.part
     )
-    return tuple(pair for pair in pairs if _explains_together(check, pair, outcomes))
+    found = tuple(pair for pair in pairs if _explains_together(check, pair, outcomes))
+    # What stands around every sublayer shows only in part beside a bug around one of them: that one's own bug is told.
+    return tuple(pair for pair in found if "around" not in {entry.part for entry in pair}) or found
 
 
 def diagnose_edge(check: Check, probe: Probe, outcome: Outcome) -> tuple[Bug, ...]:
@@ -91,9 +93,12 @@ def _matches(output: Tensor | None, outcome: Outcome, right: Tensor) -> bool:
         return output is None and outcome.value is None and outcome.kind == "raised"
     if output.shape != outcome.value.shape:
         return False
-    known = ~output.isnan()
     # A learner who computes in float32 is as close as float32 allows.
     tolerance = 1e-4 if outcome.value.dtype == torch.float32 else 1e-6
+    # Hundreds of pairs of bugs are told apart here already; a NaN is not far off anything.
+    if ((outcome.value.double() - output).abs() > tolerance * (output.abs() + _scale(right))).any():
+        return False
+    known = ~output.isnan()
     allowed = tolerance * (output[known].abs().nan_to_num(posinf=0.0) + _scale(right))
     return bool((_difference(outcome.value[known].double(), output[known]) <= allowed).all())
 

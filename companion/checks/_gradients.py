@@ -38,8 +38,12 @@ def gradient_problem(
         return f"Your output is right, but its gradient was not there after {limit:g} seconds."
     if result.error is not None:
         return f"Your output is right, but it cannot be differentiated: {describe_error(result.error, function)}"
+    cut_off = [name for name, yours in zip(probe.gradients, result.value, strict=True) if yours is None]
+    if cut_off:
+        names = ", ".join(cut_off[:4]) + (f" and {len(cut_off) - 4} more" if len(cut_off) > 4 else "")
+        return f"Your output is right, but no gradient reaches {names}: part of the computation is detached."
     for name, yours, right in zip(probe.gradients, result.value, _right_gradients(check, probe, weights), strict=True):
-        if yours is None or not yours.any():
+        if not yours.any():
             return f"Your output is right, but no gradient reaches {name}: part of the computation is detached."
         if not yours.isfinite().all():
             return f"Your output is right, but its gradient with respect to {name} is not finite."
@@ -66,7 +70,7 @@ def _gradients(
     leaves = [inputs[name].requires_grad_() for name in probe.gradients]
     args, kwargs = arrange(function, inputs)
     output = function(*args, **kwargs)
-    output = output[0] if isinstance(output, tuple) else output
+    output = output[0] if isinstance(output, (tuple, list)) else output
     if not output.requires_grad:
         raise _Detached
     return torch.autograd.grad((output.double() * weights).sum(), leaves, allow_unused=True)

@@ -84,6 +84,7 @@ class _Judge:
         return (
             self.stopped(outcomes)
             or self.random(outcomes[0])
+            or self.remembering(outcomes)
             or self.values(outcomes)
             or self.without_optional()
             or self.edges()
@@ -137,7 +138,30 @@ class _Judge:
         return self.fail(
             "Two calls with the same inputs give different outputs: something random, such as dropout, "
             "is still active, or something is kept from one call to the next."
+            # A module is built anew for each call.
+            + (
+                " Or a tensor that __init__ draws is used beside the parameters."
+                if hasattr(self.function, "used")
+                else ""
+            )
         )
+
+    def remembering(self, outcomes: Sequence[Outcome]) -> Report | None:
+        """Say if a module, called with other inputs before, does something else than a fresh one."""
+        if not hasattr(self.function, "used"):
+            return None
+        for probe, first in zip(self.check.core[:2], outcomes[:2], strict=True):  # without a mask, and with one
+            if first.value is None or first.problem:
+                continue
+            again = observe(self.check, probe, self.function.used(), self.limit, self.dtype)
+            if again.value is None or again.value.shape != first.value.shape:
+                return self.fail(f"The first call works; one that comes after another does not. {again.problem}")
+            if off_by(again.value, first.value) > self.check.tolerance:
+                return self.fail(
+                    "Your output depends on what the module was called with before: something is kept on self from one "
+                    "call to the next."
+                )
+        return None
 
     def values(self, outcomes: Sequence[Outcome]) -> Report | None:
         expected = self.check.expected_on_core
@@ -155,10 +179,11 @@ class _Judge:
             extra = [outcome.problem for outcome in problems if outcome.kind in ("dtype", "in place")]
             return self.fail_by_name(found, evidence, extra[:1])
         where = right_and_wrong(self.check.core, right)
+        facts = [*where, *evidence.measured, *evidence.facts]
         if problems:
             worst = min(problems, key=lambda outcome: _GRAVITY.index(outcome.kind))
-            return self.fail(worst.problem, [*where, *evidence.facts], evidence)
-        return self.fail(compare(outcomes, expected), [*where, *evidence.facts], evidence)
+            return self.fail(worst.problem, facts, evidence)
+        return self.fail(compare(outcomes, expected), facts, evidence)
 
     def without_optional(self) -> Report | None:
         for probe in self.check.probes:
@@ -167,7 +192,7 @@ class _Judge:
                 continue
             outcome = self.observe(probe)
             if outcome.problem or not self.is_right(outcome, self.check.expected(probe)):
-                said = outcome.problem or "Your output is not the right one."
+                said = outcome.problem or probe.remedy or "Your output is not the right one."
                 return self.fail(f"It is right, except when it is called with {probe.name}. {said}")
         return None
 
@@ -184,7 +209,7 @@ class _Judge:
                 found = diagnose_edge(self.check, probe, outcome)
                 if found:
                     return self.fail_by_name(tuple((entry,) for entry in found), Evidence(), [])
-                return self.fail(f"It is right, except on {probe.name}.")
+                return self.fail(f"It is right, except on {probe.name}. {probe.remedy}".rstrip())
         return None
 
     def gradients(self) -> Report | None:

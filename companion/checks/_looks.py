@@ -60,6 +60,15 @@ def unused(run: Run, probe: Probe, yours: Tensor, names: Iterable[str]) -> list[
     return [f"Changing {said} does not move your output; it should."]
 
 
+def heads_ignored(run: Run, probe: Probe, yours: Tensor) -> list[str]:
+    """Say if the number of heads makes no difference."""
+    sizes = dict(probe.inputs)
+    few, many = sizes["num_heads"], sizes["d_model"]
+    if moves(run, {"num_heads": many}, yours) is not False:
+        return []
+    return [f"With {few} heads and with {many} your output is the same."]
+
+
 def token_statistics(run: Run, weight: str, bias: str, probe: Probe) -> list[str]:
     """Say if the tokens of a normalised output do not have mean 0 and deviation 1 once gain and shift are plain."""
     plain = {weight: torch.ones_like(probe.inputs[weight]), bias: torch.zeros_like(probe.inputs[bias])}

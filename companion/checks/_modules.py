@@ -7,17 +7,22 @@ compared on randomised parameters, and bugs are told by their numbers.
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from companion.checks._calls import KnownBug, Problem, type_name
+from companion.checks._calls import Problem, type_name
+from companion.checks._parameters import check_parameters, check_stacks, check_unchanged, replace, replaced
+from companion.checks._signatures import arguments, default_of, signature_problem
 from companion.checks._spec import Probe
+from companion.checks._variants import Variant
+
+_NO_SUPER = "Your __init__ does not call super().__init__(): it should do so first, before it makes any layer."
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,19 @@ class Module:
         module = self.reference(*(probe.inputs[size] for size in self.sizes))
         module.train(probe.inputs.get("training", False))
         parameters = self.parameters_among(probe.inputs)
-        _replace(module, parameters) if parameters else _begin(module, probe.inputs)
+        replace(module, parameters) if parameters else _begin(module, probe.inputs)
         return module
+
+    def others(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return values with other inputs: each item of the batch is the one before it, a token shorter if it may be.
+
+        Masks have the length of the inputs, so that nothing is made shorter beside one.
+        """
+        tensors = {key: x for key, x in values.items() if key in self.inputs and isinstance(x, Tensor)}
+        masked = any(x.dtype == torch.bool for x in tensors.values())
+        # A mask of two axes is the same for the whole batch.
+        changed = {key: x.roll(1, 0) if x.dim() != 2 or x.dtype != torch.bool else x for key, x in tensors.items()}
+        return {**values, **(changed if masked else {key: x[:, 1:] for key, x in changed.items()})}
 
     def parameters_among(self, values: Mapping[str, Any]) -> dict[str, Tensor]:
         """Return those values that are parameters."""
@@ -102,27 +118,49 @@ class ModuleFunction:
     def __init__(self, cls: Any, expected: Module) -> None:
         self.cls = cls
         self.expected = expected
-        members = vars(cls).values() if inspect.isclass(cls) else ()
-        self.codes = [member.__code__ for member in members if inspect.isfunction(member)]
+        self.is_used = False
+        self.codes = _codes_of(cls)
+
+    def used(self) -> ModuleFunction:
+        """Return the same, but each module has been called with other inputs before: it should not remember them."""
+        other = copy.copy(self)
+        other.is_used = True
+        return other
 
     def __call__(self, **values: Any) -> Any:
         """Build the class, give it the parameters among the values, and call it with the inputs among them.
 
         Without any parameter it is called as it was built.
         """
-        module = self.cls(*(values[size] for size in self.expected.sizes))
-        if not isinstance(module, nn.Module):
-            raise Problem(f"Your class makes {type_name(module)}; it should be a torch.nn.Module.")
+        module = self.build(values)
         module.train(values.get("training", False))
         parameters = self.expected.parameters_among(values)
         if self.expected.stacked:
-            _check_stacks(module)
+            check_stacks(module)
+        _begin(module, values, with_parameters=not parameters)
         if not parameters:
-            _begin(module, values)
             return self.forward(module, values)
-        _check_parameters(module, parameters)
-        with _replaced(module, parameters):
-            return self.forward(module, values)
+        check_parameters(module, parameters)
+        with replaced(module, parameters):
+            output = self.forward(module, values)
+            check_unchanged(module, parameters)
+        return output
+
+    def build(self, values: Mapping[str, Any]) -> nn.Module:
+        """Build the class of the sizes among the values."""
+        args, kwargs = arguments(self.cls, self.expected.sizes, values)
+        try:
+            module = self.cls(*args, **kwargs)
+        except AttributeError as error:
+            if "before Module.__init__() call" in str(error):
+                raise Problem(_NO_SUPER) from None
+            raise
+        if not isinstance(module, nn.Module):
+            made = type_name(module)
+            raise Problem(f"The check needs a class, {self.expected.call}; what you handed in returned {made}.")
+        if "_parameters" not in vars(module):
+            raise Problem(_NO_SUPER)
+        return module
 
     def on(self, filled: nn.Module, values: Mapping[str, Any]) -> Any:
         """Do the same, quickly, for a `Variant` of which a right module is there, filled with the values."""
@@ -130,112 +168,48 @@ class ModuleFunction:
 
     def forward(self, module: nn.Module, values: Mapping[str, Any]) -> Any:
         """Call the module with the inputs among the values."""
-        args: list[Any] = []
-        kwargs: dict[str, Any] = {}
-        for key in self.expected.inputs:
-            if key not in values:
-                continue
-            if len(args) == self.expected.inputs.index(key):
-                args.append(values[key])
-            else:  # one before it was left out
-                kwargs[key] = values[key]
+        if self.is_used:
+            self.call(module, self.expected.others(values))
+        return self.call(module, values)
+
+    def call(self, module: nn.Module, values: Mapping[str, Any]) -> Any:
+        """Call the module once."""
+        if isinstance(self.cls, Variant):  # our own, called hundreds of times: its signature is known
+            return module(*(values.get(key) for key in self.expected.inputs))
+        args, kwargs = arguments(module.forward, self.expected.inputs, values)
         return module(*args, **kwargs)
 
     def signature_problem(self) -> str:
         """Say in a sentence why it cannot be called as the check calls it; empty if it can."""
-        if isinstance(self.cls, nn.Module) or not callable(self.cls):
-            return f"The check needs the class itself, {self.expected.call}, and got {type_name(self.cls)}."
-        if problem := _cannot_take(self.cls, self.expected.sizes, "Your class is built with"):
-            return f"{problem}; the check calls {self.expected.call}."
-        if not inspect.isclass(self.cls):
-            return ""
-        forward = getattr(self.cls, "forward", None)
-        if forward is None or forward is nn.Module.forward:
-            return f"Your class has no forward; the check calls {self.expected.call}."
-        if problem := _cannot_take(forward, ("self", *self.expected.inputs), "Your forward takes"):
-            return f"{problem}; the check calls {self.expected.call}."
-        return ""
+        return signature_problem(self.cls, self.expected.sizes, self.expected.inputs, self.expected.call)
 
     def has_default(self, name: str) -> bool:
         """Whether forward can be called without its parameter `name`."""
         if not inspect.isclass(self.cls):
             return False
         forward: Any = getattr(self.cls, "forward", None)
-        parameter = inspect.signature(forward).parameters.get(name)
-        return parameter is not None and parameter.default is not inspect.Parameter.empty
+        return default_of(forward, name, 1 + self.expected.inputs.index(name)) is not inspect.Parameter.empty
 
 
-def _cannot_take(function: Callable[..., Any], names: tuple[str, ...], takes: str) -> str:
-    try:
-        signature = inspect.signature(function)
-        signature.bind(*names)
-    except TypeError:
-        return f"{takes} ({', '.join(name for name in signature.parameters if name != 'self')})"
-    except ValueError:  # some callables written in C do not tell
-        pass
-    return ""
+def _codes_of(cls: Any) -> list[Any]:
+    """Return the code objects in which a line of the learner's may stand, those of base classes included."""
+    if not inspect.isclass(cls):
+        return [getattr(cls, "__code__", None)]
+    own = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in ("builtins", "companion", "torch")]
+    members = [member for base in own for member in vars(base).values()]
+    return [member.__code__ for member in members if inspect.isfunction(member)] or [None]
 
 
-def _check_stacks(module: nn.Module) -> None:
-    """Refuse layers that share their parameters, hide them from torch, or begin alike."""
+def _begin(module: nn.Module, values: Mapping[str, Any], with_parameters: bool = True) -> None:
+    """Bring a module into the dtype of the inputs: all of it where it keeps what it begins with, else its buffers."""
+    dtype = next(x.dtype for x in values.values() if isinstance(x, Tensor) and x.is_floating_point())
+    if with_parameters:
+        module.to(dtype)
+        odd = [name for name, parameter in module.named_parameters() if not parameter.isfinite().all()]
+        if odd:
+            raise Problem(f"A fresh module's {' and '.join(odd)} should be finite numbers.")
+        return
     for child in module.modules():
-        held = [value for value in vars(child).values() if isinstance(value, (list, tuple)) and value]
-        if any(isinstance(layer, nn.Module) for layers in held for layer in layers):
-            raise KnownBug("layers_in_a_list")
-        if not isinstance(child, nn.ModuleList) or len(child) < 2:
-            continue
-        if len({id(layer) for layer in child}) < len(child):
-            raise KnownBug("one_layer_for_all")
-        first, second = (layer.parameters() for layer in list(child)[:2])
-        for one, other in zip(first, second, strict=False):
-            if (one != one.flatten()[0]).any():  # drawn: a bias begins with zeros, a gain with ones
-                if torch.equal(one, other):
-                    raise KnownBug("layers_cloned")
-                break
-
-
-def _begin(module: nn.Module, values: Mapping[str, Any]) -> None:
-    """Leave a module the parameters that it begins with, in the dtype of the inputs."""
-    module.to(next(x.dtype for x in values.values() if isinstance(x, Tensor) and x.is_floating_point()))
-
-
-@contextmanager
-def _replaced(module: nn.Module, parameters: Mapping[str, Tensor]) -> Iterator[None]:
-    """Put other tensors in the place of a module's parameters, for a while.
-
-    This is `torch.func.functional_call`, several times faster: a check makes hundreds of calls of small modules.
-    """
-    kept = [(child._parameters, dict(child._parameters)) for child in module.modules()]
-    _replace(module, parameters)
-    try:
-        yield
-    finally:
-        for places, before in kept:
-            places.update(before)
-
-
-def _replace(module: nn.Module, parameters: Mapping[str, Tensor]) -> None:
-    for prefix, child in module.named_modules():
-        for key, parameter in child._parameters.items():
-            if parameter is not None:
-                child._parameters[key] = parameters[f"{prefix}.{key}" if prefix else key]
-
-
-def _check_parameters(module: nn.Module, expected: Mapping[str, Tensor]) -> None:
-    """Refuse a module whose parameters have other names or shapes than expected."""
-    found = dict(module.named_parameters())
-    missing = [name for name in expected if name not in found]
-    unknown = [name for name in found if name not in expected]
-    if missing:
-        has = f"it has {_few(list(found))}" if found else "it has no parameters at all (is a layer kept in a list?)"
-        raise Problem(f"Your class has no parameter {_few(missing)}; {has}.")
-    if unknown:
-        raise Problem(f"Your class has a parameter {_few(unknown)} that this check does not expect.")
-    for name, value in expected.items():
-        if found[name].shape != value.shape:
-            shapes = f"{tuple(found[name].shape)}; it should be {tuple(value.shape)}"
-            raise Problem(f"Your parameter {name} has shape {shapes}.")
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        for name, buffer in child._buffers.items():
+            if buffer is not None and buffer.is_floating_point():
+                child._buffers[name] = buffer.to(dtype)

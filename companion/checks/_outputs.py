@@ -95,16 +95,27 @@ def read(kind: str, value: Any, expected: Tensor, called_with: str) -> Outcome:
         return _read_number(value)
     if kind == "ids":
         return _read_ids(value)
-    if kind == "float" and isinstance(value, tuple) and len(value) == 2:
+    pair = isinstance(value, tuple) or (isinstance(value, list) and any(isinstance(part, Tensor) for part in value))
+    if kind == "float" and pair and len(value) == 2:
         value = value[0]  # the output, and the weights beside it
     if not isinstance(value, Tensor):
-        # .item() and .numpy() are how a tensor is most often lost.
-        return Outcome(
-            problem=f"Your function returned {type_name(value)}; a torch tensor is expected "
-            "(.item(), .tolist() and .numpy() leave torch, and the gradient with it).",
-            kind="type",
-        )
+        return Outcome(problem=f"Your function returned {_what(value)}", kind="type")
     return _read_tensor(kind, value, expected, called_with)
+
+
+def _what(value: Any) -> str:
+    """Name what came back in the place of a tensor, and how a tensor becomes that; the end of a sentence."""
+    if isinstance(value, (tuple, list)) and any(isinstance(part, Tensor) for part in value):
+        if isinstance(value, tuple) and len(value) == 1:
+            return "a tuple that holds one tensor: is there a comma after what it returns?"
+        return f"{type_name(value)} of {len(value)}; one torch tensor is expected."
+    if isinstance(value, (dict, bool, type(...))):
+        return f"{type_name(value)}; a torch tensor is expected."
+    # .item() and .numpy() are how a tensor is most often lost.
+    return (
+        f"{type_name(value)}; a torch tensor is expected "
+        "(.item(), .tolist() and .numpy() leave torch, and the gradient with it)."
+    )
 
 
 def _read_tensor(kind: str, value: Tensor, expected: Tensor, called_with: str) -> Outcome:

@@ -72,6 +72,7 @@ class Probe:
         edge_warning: if not empty, an edge case, judged once everything else is right; a result that is not
             finite then gets this warning instead of a failure.
         omit: a parameter that is left out of the call; the probe is skipped where it has no default.
+        remedy: what is said of a wrong value on a probe that takes no part in the diagnosis.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Probe:
     gradients: tuple[str, ...] = ()
     edge_warning: str = ""
     omit: str = ""
+    remedy: str = ""
 
     @property
     def core(self) -> bool:
@@ -88,10 +90,18 @@ class Probe:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a check sees when it looks at a wrong function more closely."""
+    """What a check sees when it looks at a wrong function more closely.
+
+    Attributes:
+        facts: what is odd, most telling first.
+        tables: matrices beside the right ones.
+        measured: what could be read off the output, such as a scale; it says no more than a name does, and is shown
+            first where there is none.
+    """
 
     facts: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    measured: list[str] = field(default_factory=list)
 
 
 Look = Callable[[Callable[..., Tensor | None]], Evidence]
@@ -105,7 +115,8 @@ class Check:
         name: as in ``check.name(fn)``.
         expects: what is to be handed in, for the docstring of the public function: "``fn(x)``, which ...".
         parameters: what the function is called with, in order.
-        kind: what it returns: "float" or "bool" for a tensor, "number", or "ids" for a list of ids.
+        kind: what it returns: "float" or "bool" for a tensor, "number", or "ids" for a list of ids; "tensor" is
+            "float" with nothing beside it.
         right: the right function.
         make_probes: makes the probes (on first use, so that importing the package costs nothing); with a seed, others.
         bank: the known bugs.

@@ -53,9 +53,11 @@ class StepFunction:
             start += chunk
             if problem := unfinished(returned):
                 raise Problem(problem)
-            if not isinstance(returned, tuple) or len(returned) != 2:
+            if not isinstance(returned, (tuple, list)) or len(returned) != 2:
                 raise Problem(f"Your function returned {_told(returned)}; it should return two things, output, cache.")
             output, cache = returned
+            if isinstance(cache, Tensor) and not isinstance(output, Tensor):
+                raise Problem("Your function returns the cache first; it should return output, cache, in this order.")
             if not isinstance(output, Tensor):
                 raise Problem(f"The output that your function returned is {type_name(output)}, not a torch tensor.")
             _look_into(cache, key[:, :, :start], value[:, :, :start])

@@ -36,6 +36,8 @@ def compare(outcomes: Sequence[Outcome], expected: Sequence[Tensor]) -> str:
     if any(yours.shape != right.shape for yours, right in pairs):
         return "Your output is not the right one."
     if len(pairs) == len(outcomes) and not any(yours.any() for yours, _ in pairs):
+        if all(right.dtype == torch.bool for _, right in pairs):
+            return "Your mask is False everywhere: nobody may attend to anything."
         return "Your output is 0 everywhere."
     ratio = _ratio(pairs)
     if ratio is not None:

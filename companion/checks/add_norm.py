@@ -133,7 +133,7 @@ LAYER_NORM: Check = Check(
     may be off by 1e-4 of the largest one.
     """,
     parameters=_LAYER_NORM.inputs,
-    kind="float",
+    kind="tensor",
     right=bank.RightLayerNorm,
     make_probes=make_layer_norm_probes,
     bank=(*bank.LAYER_NORM_BUGS, *STATISTICS_BUGS),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from companion.checks._facts import CAPTION, NOTHING, facts_of_weights
+from companion.checks._measured import OVERFLOW
 from companion.checks._public import public
 from companion.checks._report import Table
 from companion.checks._spec import Check, Evidence, Probe
@@ -15,6 +16,7 @@ from companion.checks.bank import additive as bank
 from companion.checks.bank.attention_softmax import OUTPUT_BUGS
 
 _MOVES = 1e-6
+_LARGE = 4  # the probe with large scores
 
 
 def make_additive_probes(seed: int = 20140901) -> tuple[Probe, ...]:
@@ -55,8 +57,13 @@ def make_additive_probes(seed: int = 20140901) -> tuple[Probe, ...]:
         Probe("a padded batch", inputs(3, 7, 5, alike, padding), names),
         Probe("large scores", inputs(11, 5, 7, (11, 11, 3, 17), some, spread=100.0)),
         Probe("one item, one query", inputs(1, 1, 5, (7, 7, 3, 2), torch.ones(1, 5, dtype=torch.bool))),
-        Probe("no mask", inputs(2, 5, 7, alike, everything), omit="mask"),
-        Probe("a query that may attend to nothing", inputs(2, 5, 7, alike, nothing), edge_warning=NOTHING),
+        Probe("no mask", inputs(2, 5, 7, alike, everything), omit="mask", remedy="Without one nothing is hidden."),
+        Probe(
+            "a query that may attend to nothing",
+            inputs(2, 5, 7, alike, nothing),
+            edge_warning=NOTHING,
+            remedy="All its weights should be 0, and its output with them.",
+        ),
     )
 
 
@@ -73,7 +80,10 @@ def _look(call: Callable[..., Tensor | None]) -> Evidence:
     moved = call(**{**inputs, "query": -2 * inputs["query"]})
     if moved is not None and moved.shape == weights.shape and (moved - weights).abs().max() < _MOVES:
         facts.append("Changing the queries moves none of your weights.")
-    return Evidence(facts, [Table.compare(CAPTION, weights[0], right[0])])
+    outputs = [call(**each.inputs) for each in ADDITIVE_ATTENTION.core]
+    bad = [number for number, output in enumerate(outputs) if output is not None and output.isnan().any()]
+    measured = [OVERFLOW] if bad == [_LARGE] else []
+    return Evidence(facts, [Table.compare(CAPTION, weights[0], right[0])], measured)
 
 
 ADDITIVE_ATTENTION = Check(

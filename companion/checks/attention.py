@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from companion.checks._facts import CAPTION, NOTHING, facts_of_weights
+from companion.checks._measured import fill_of, of_large_scores, scale_of
 from companion.checks._public import public
 from companion.checks._report import Table
 from companion.checks._spec import Check, Evidence, Probe, section
@@ -17,6 +18,8 @@ from companion.checks.bank.attention_scores import SCORES_BUGS, VALUE_BUGS
 from companion.checks.bank.attention_softmax import OUTPUT_BUGS, SOFTMAX_BUGS
 
 _MOVED = 1e-4
+_LARGE = 3  # the probe with large scores
+_NO_MASK = "Without a mask every query may attend to every key; nothing is hidden, not even the future."
 
 
 def make_probes(seed: int = 20170612) -> tuple[Probe, ...]:
@@ -46,9 +49,19 @@ def make_probes(seed: int = 20170612) -> tuple[Probe, ...]:
         Probe("a padded batch", inputs(3, 2, 7, 5, 13, 11, padding[:, None, None, :]), names),
         Probe("large scores", inputs(2, 3, 5, 7, 11, 13, some, spread=20.0)),
         Probe("one item, one head, one query", inputs(1, 1, 1, 5, 7, 3, torch.ones(1, 5, dtype=torch.bool))),
-        Probe("no mask", inputs(2, 3, 5, 7, 11, 13, everything), omit="mask"),
-        Probe("a query that may attend to nothing", inputs(2, 3, 5, 7, 11, 13, nothing), edge_warning=NOTHING),
-        Probe("no mask and as many queries as keys", inputs(2, 3, 5, 5, 11, 7, everything[:, :5]), omit="mask"),
+        Probe("no mask", inputs(2, 3, 5, 7, 11, 13, everything), omit="mask", remedy=_NO_MASK),
+        Probe(
+            "a query that may attend to nothing",
+            inputs(2, 3, 5, 7, 11, 13, nothing),
+            edge_warning=NOTHING,
+            remedy="All its weights should be 0, and its output with them.",
+        ),
+        Probe(
+            "no mask and as many queries as keys",
+            inputs(2, 3, 5, 5, 11, 7, everything[:, :5]),
+            omit="mask",
+            remedy=_NO_MASK,
+        ),
     )
 
 
@@ -61,6 +74,7 @@ def make_probes_without_value(seed: int = 20170612) -> tuple[Probe, ...]:
             tuple(name for name in probe.gradients if name != "value"),
             probe.edge_warning,
             probe.omit,
+            probe.remedy,
         )
         for probe in make_probes(seed)
     )
@@ -76,7 +90,7 @@ def _look_at_attention(call: Callable[..., Tensor | None]) -> Evidence:
     if any(any(map(any, table.wrong)) for table in evidence.tables):
         return evidence
     # The weights do not show it; what moves what may.
-    return Evidence(evidence.facts, [*_influence_table(call), *evidence.tables])
+    return Evidence(evidence.facts, [*_influence_table(call), *evidence.tables], evidence.measured)
 
 
 def _influence_table(call: Callable[..., Tensor | None]) -> list[Table]:
@@ -115,7 +129,29 @@ def _look(weights_of: Callable[[Tensor, Tensor, Tensor], Tensor | None]) -> Evid
     if weights is None or weights.shape != right.shape:
         return Evidence()
     facts = facts_of_weights(weights, mask) + _influences(weights_of, weights, query, key, mask)
-    return Evidence(facts, [Table.compare(CAPTION, weights[0, 0], right[0, 0])])
+    tables = [Table.compare(CAPTION, weights[0, 0], right[0, 0])]
+    return Evidence(facts, tables, _measure(weights_of, weights, query, key, mask))
+
+
+def _measure(
+    weights_of: Callable[[Tensor, Tensor, Tensor], Tensor | None],
+    weights: Tensor,
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor,
+) -> list[str]:
+    """Read off the weights with what the scores were scaled and the hidden ones filled, and what large ones do."""
+    facts = []
+    everything = weights_of(query, key, torch.ones_like(mask))
+    if everything is not None and everything.shape == weights.shape:
+        facts += scale_of(everything, query, key)
+    facts += fill_of(weights, query, key, mask)
+    inputs = [[probe.inputs[name] for name in ("query", "key", "mask")] for probe in ATTENTION_WEIGHTS.core]
+    large = weights_of(*inputs.pop(_LARGE))
+    others = [weights_of(*each) for each in inputs]
+    if large is not None and all(other is not None and (other.sum(-1) - 1).abs().max() < _MOVED for other in others):
+        facts += of_large_scores(large)
+    return facts
 
 
 def _influences(
@@ -173,7 +209,7 @@ ATTENTION_WEIGHTS = Check(
     ``fn(query, key, mask)``, which returns the attention weights (B, H, Q, K).
     """,
     parameters=("query", "key", "mask"),
-    kind="float",
+    kind="tensor",
     right=build_weights({}),
     make_probes=make_probes_without_value,
     bank=_WEIGHT_BUGS,

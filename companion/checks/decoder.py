@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from companion.checks._looks import (
     MOVED,
+    heads_ignored,
     influence_table,
     moves,
     other_item,
@@ -29,6 +30,7 @@ from companion.checks.bank.decoder import LAYER, MASKED_BUGS, RightDecoderLayer,
 from companion.checks.bank.decoder_around import AROUND_BUGS
 from companion.checks.bank.decoder_cross import CROSS_BUGS
 from companion.checks.bank.decoder_layer import LAYER_BUGS
+from companion.checks.bank.decoder_order import ORDER_BUGS
 from companion.checks.bank.encoder_around import EVERY_LAYER_BUGS
 
 
@@ -104,8 +106,9 @@ def make_decoder_layer_probes(seed: int = 20170615) -> tuple[Probe, ...]:
         probe("padded sources and targets", (3, 5, 7, 10), 2, 13, padding(5, 5, 3, 2), padding(7, 4, 7, 3)),
         probe("training mode", (2, 3, 5, 6), 2, 17, training=True),
         probe("as many items as tokens and features", (4, 4, 4, 4), 2, 13, _first_seen(some.T), some),
-        probe("no mask passed", (2, 5, 7, 6), 3, 11, omit="mask"),
-        probe("no memory_mask passed", (2, 5, 7, 6), 3, 11, omit="memory_mask"),
+        # The other mask is there, so that it shows if it is taken for both.
+        probe("no mask passed", (2, 5, 7, 6), 3, 11, memory_mask=padding(7, 4, 7), omit="mask"),
+        probe("no memory_mask passed", (2, 5, 7, 6), 3, 11, padding(5, 5, 3), omit="memory_mask"),
     )
 
 
@@ -142,6 +145,7 @@ def _look(call: Callable[..., Tensor | None]) -> Evidence:
     if shuffled is not None and shuffled.shape == yours.shape and (shuffled - yours).abs().max() > MOVED:
         facts.append("The order of the source tokens moves your output; cross-attention alone does not know it.")
     facts += _hidden(call, padded)
+    facts += heads_ignored(run, free, yours)
     facts += token_statistics(run, "add_norm3.norm.weight", "add_norm3.norm.bias", free)
     facts += unused(run, free, yours, [name for name in free.gradients if name not in ("x", "memory")])
     tables = [Table.compare("Output without masks, rows are target tokens", yours[0], right[0])]
@@ -186,7 +190,7 @@ DECODER_LAYER: Check = Check(
     kind="float",
     right=RightDecoderLayer,
     make_probes=make_decoder_layer_probes,
-    bank=(*MASKED_BUGS, *CROSS_BUGS, *LAYER_BUGS, *AROUND_BUGS, *EVERY_LAYER_BUGS),
+    bank=(*MASKED_BUGS, *CROSS_BUGS, *LAYER_BUGS, *ORDER_BUGS, *AROUND_BUGS, *EVERY_LAYER_BUGS),
     section=LAYER,
     build=build_decoder_layer,
     look=_look,

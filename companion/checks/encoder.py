@@ -10,6 +10,7 @@ from torch import Tensor
 
 from companion.checks._looks import (
     MOVED,
+    heads_ignored,
     influence_table,
     moves,
     other_item,
@@ -27,6 +28,7 @@ from companion.checks.bank import encoder as bank
 from companion.checks.bank import encoder_layer as layers
 from companion.checks.bank.encoder_around import AROUND_BUGS, EVERY_LAYER_BUGS
 from companion.checks.bank.encoder_linear import LINEAR_BUGS
+from companion.checks.bank.encoder_order import ORDER_BUGS
 
 _FEED_FORWARD = Module(bank.RightFeedForward, sizes=("d_model", "d_ff"), inputs=("x",))
 _ENCODER_LAYER = Module(layers.RightEncoderLayer, sizes=("d_model", "num_heads", "d_ff"), inputs=("x", "mask"))
@@ -118,6 +120,7 @@ def _look_at_encoder_layer(call: Callable[..., Tensor | None]) -> Evidence:
         facts.append("Without a mask, x in another order does not give the same output in that order; it should.")
     facts += _hidden(call, padded, (2, slice(2, None)), (2, slice(2)), "A token that the padding mask hides")
     facts += _hidden(call, causal, (0, -1), (0, 0), "Under a causal mask, the last token")
+    facts += heads_ignored(run, free, yours)
     facts += token_statistics(run, "add_norm2.norm.weight", "add_norm2.norm.bias", free)
     facts += unused(run, free, yours, [n for n in free.gradients if n != "x"])
     tables = [Table.compare("Output without a mask, rows are tokens", yours[0], right[0])]
@@ -144,7 +147,7 @@ FEED_FORWARD: Check = Check(
     from D to d_ff features, the second back, with ReLU in between.
     """,
     parameters=_FEED_FORWARD.inputs,
-    kind="float",
+    kind="tensor",
     right=bank.RightFeedForward,
     make_probes=make_feed_forward_probes,
     bank=(*bank.FEED_FORWARD_BUGS, *LINEAR_BUGS),
@@ -167,7 +170,7 @@ ENCODER_LAYER: Check = Check(
     kind="float",
     right=layers.RightEncoderLayer,
     make_probes=make_encoder_layer_probes,
-    bank=(*layers.ENCODER_LAYER_BUGS, *AROUND_BUGS, *EVERY_LAYER_BUGS),
+    bank=(*layers.ENCODER_LAYER_BUGS, *ORDER_BUGS, *AROUND_BUGS, *EVERY_LAYER_BUGS),
     section=bank.LAYER,
     build=layers.build_encoder_layer,
     look=_look_at_encoder_layer,

@@ -20,11 +20,15 @@ _LONGEST = 200
 
 
 class _Script:
-    """A model that knows one sentence: after bos and a beginning of it, the next id; else, some other id."""
+    """A model that knows one sentence: after bos and a beginning of it, the next id; else, some other id.
 
-    def __init__(self, bos_id: int, sentence: Sequence[int], vocabulary: int) -> None:
+    Where `never` is an id, it does not come unless it is in the sentence.
+    """
+
+    def __init__(self, bos_id: int, sentence: Sequence[int], vocabulary: int, never: int | None = None) -> None:
         self.sentence = [bos_id, *sentence]
         self.vocabulary = vocabulary
+        self.never = never
 
     def __call__(self, ids: Sequence[int] | Tensor) -> Tensor:
         if isinstance(ids, Tensor) and ids.dim() == 1:
@@ -37,7 +41,9 @@ class _Script:
         # A different ranking of the vocabulary for each beginning, the same on every machine.
         start = sum((place + 3) * (token + 1) for place, token in enumerate(ids))
         logits = torch.tensor([float((start + 5 * token) % self.vocabulary) for token in range(self.vocabulary)])
-        if ids == self.sentence[: len(ids)] and len(ids) < len(self.sentence):
+        if self.never is not None:
+            logits[self.never] = -self.vocabulary
+        if ids and ids == self.sentence[: len(ids)] and len(ids) < len(self.sentence):
             logits[self.sentence[len(ids)]] = self.vocabulary
         return logits - self.vocabulary / 2
 
@@ -48,8 +54,11 @@ def make_greedy_probes(seed: int | None = None) -> tuple[Probe, ...]:
     if seed is not None:
         random.Random(seed).shuffle(names)
 
-    def probe(name: str, sentence: list[int], bos_id: int, eos_id: int, max_len: int) -> Probe:
-        script = _Script(names[bos_id], [names[token] for token in sentence], vocabulary=11)
+    def probe(
+        name: str, sentence: list[int], bos_id: int, eos_id: int, max_len: int, never: int | None = None
+    ) -> Probe:
+        tokens = [names[token] for token in sentence]
+        script = _Script(names[bos_id], tokens, vocabulary=11, never=None if never is None else names[never])
         inputs = {"next_logits": script, "bos_id": names[bos_id], "eos_id": names[eos_id], "max_len": max_len}
         return Probe(name, inputs)
 
@@ -60,6 +69,8 @@ def make_greedy_probes(seed: int | None = None) -> tuple[Probe, ...]:
         probe("a sentence that ends at once", [3, 4, 6, 8, 4, 9], bos_id=5, eos_id=3, max_len=4),
         probe("a sentence as long as max_len", [7, 9, 3, 8, 6], bos_id=5, eos_id=3, max_len=3),
         probe("max_len 1", [7, 9, 3, 8, 6], bos_id=5, eos_id=3, max_len=1),
+        probe("a sentence in which bos_id comes again", [4, 1, 6, 2, 7, 9, 3, 8, 5, 6], bos_id=1, eos_id=2, max_len=9),
+        probe("a model that never ends", [8, 6, 4, 7, 9, 5], bos_id=1, eos_id=2, max_len=4, never=2),
     )
 
 

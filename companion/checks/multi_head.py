@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from companion.checks._looks import heads_ignored, run_on
 from companion.checks._modules import Module
 from companion.checks._public import public
 from companion.checks._report import Table
@@ -20,6 +21,7 @@ from companion.checks.bank.multi_head_merge import MERGE_BUGS
 from companion.checks.bank.multi_head_output import OUTPUT_BUGS
 from companion.checks.bank.multi_head_projections import PROJECT_BUGS
 from companion.checks.bank.multi_head_scores import SCORES_BUGS
+from companion.checks.bank.multi_head_softmax import SOFTMAX_BUGS
 from companion.checks.bank.multi_head_split import SPLIT_BUGS
 
 _NOTHING = (
@@ -119,6 +121,9 @@ def _look_at_layer(call: Callable[..., Tensor | None]) -> Evidence:
                 "attend to it."
             )
     facts += _crossings(call, mover(free), free)
+    run = run_on(call, MULTI_HEAD.core[1])
+    yours = run()
+    facts += [] if yours is None else heads_ignored(run, MULTI_HEAD.core[1], yours)
     moved = mover(cross)
     names = [name for name, x in cross.items() if isinstance(x, Tensor) and name != "k_proj.bias"]
     effects = {name: moved(**{name: cross[name].flip(-1) + 0.25}) for name in names}
@@ -183,7 +188,7 @@ SPLIT_HEADS = Check(
     Head h holds the features h D / H up to (h + 1) D / H of every token.
     """,
     parameters=("x", "num_heads"),
-    kind="float",
+    kind="tensor",
     right=bank.right_split,
     make_probes=make_split_probes,
     bank=tuple(SPLIT_BUGS),
@@ -194,7 +199,7 @@ MERGE_HEADS = Check(
     name="merge_heads",
     expects="``fn(x)``, which puts heads (B, H, L, E) side by side, (B, L, H * E).",
     parameters=("x",),
-    kind="float",
+    kind="tensor",
     right=bank.right_merge,
     make_probes=make_merge_probes,
     bank=tuple(MERGE_BUGS),
@@ -216,7 +221,7 @@ MULTI_HEAD: Check = Check(
     kind="float",
     right=bank.RightMultiHead,
     make_probes=make_multi_head_probes,
-    bank=(*PROJECT_BUGS, *HEADS_BUGS, *SCORES_BUGS, *WEIGH_BUGS, *OUTPUT_BUGS),
+    bank=(*PROJECT_BUGS, *HEADS_BUGS, *SCORES_BUGS, *WEIGH_BUGS, *SOFTMAX_BUGS, *OUTPUT_BUGS),
     section=bank.LOOPS,
     build=bank.build_multi_head,
     look=_look_at_layer,

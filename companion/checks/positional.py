@@ -62,7 +62,38 @@ def _look_at_table(call: Callable[..., Tensor | None]) -> Evidence:
         one, other = (int(i) for i in (apart < _CLOSE).nonzero()[0])
         facts.append(f"Positions {one} and {other} have the same encoding.")
     table = Table.compare("Encoding, rows are positions", yours[:5], right[:5])
-    return Evidence(facts, [table])
+    return Evidence(facts, [table], _measure_frequencies(yours, right))
+
+
+def _measure_frequencies(yours: Tensor, right: Tensor) -> list[str]:
+    """Read the frequencies off a table whose pairs are sines and cosines of something, if they are wrong."""
+    turns = _turns(torch.tensor([0.0, 1.0]).repeat(yours.size(-1) // 2), yours[:2])
+    if turns is None or turns[0].abs().max() > _CLOSE:
+        return []
+    steps = turns[1] - turns[0]
+    # If they are frequencies, the second step is as long as the first.
+    again = torch.stack([(2 * steps).sin(), (2 * steps).cos()], dim=-1).flatten()
+    return _frequencies(steps, right.size(-1)) if (yours[2] - again).abs().max() < _CLOSE else []
+
+
+def _turns(before: Tensor, after: Tensor) -> Tensor | None:
+    """Return by how much the pairs (sine, cosine) of `after` (L, D) are ahead of those of `before`; None if no turn."""
+    (b, a), (d, c) = (x.double().unflatten(-1, (-1, 2)).unbind(-1) for x in (before, after))
+    if ((c**2 + d**2) - (a**2 + b**2)).abs().max() > _CLOSE:
+        return None
+    return torch.atan2(a * d - b * c, a * c + b * d)
+
+
+def _same_angle(one: Tensor, other: Tensor) -> bool:
+    return bool(((one - other).cos() > 1 - _CLOSE**2).all())
+
+
+def _frequencies(yours: Tensor, features: int) -> list[str]:
+    right = 10_000.0 ** -(torch.arange(0, features, 2, dtype=torch.float64) / features)
+    mine, theirs = (", ".join(f"{float(x):.3g}" for x in numbers) for numbers in (yours, right))
+    if mine == theirs:
+        return []
+    return [f"From one position to the next your {len(right)} pairs turn by {mine}; it should be by {theirs}."]
 
 
 def make_rotary_probes(seed: int = 2104) -> tuple[Probe, ...]:
@@ -103,7 +134,34 @@ def _look_at_rotation(call: Callable[..., Tensor | None]) -> Evidence:
     later = call(x=x, start=5)
     if later is not None and later.shape == x.shape and torch.allclose(later, yours):
         facts.append("Your output is the same for start 0 and start 5.")
-    return Evidence(facts, [Table.compare("One head, rows are positions", yours[0, 0, :5], right[0, 0, :5])])
+    table = Table.compare("One head, rows are positions", yours[0, 0, :5], right[0, 0, :5])
+    return Evidence(facts, [table], _measure_turns(call))
+
+
+def _measure_turns(call: Callable[..., Tensor | None]) -> list[str]:
+    """Read off what is turned by how much: the frequencies if they are wrong, else the positions."""
+    features, start = 6, 5
+    x = torch.tensor([1.0, 2.0]).double().repeat(1, 1, 3, features // 2)  # three tokens, all alike
+    first, later = call(x=x, start=0), call(x=x, start=start)
+    if first is None or later is None or not first.shape == later.shape == x.shape:
+        return []
+    # Swapped, because a pair of x is (cosine, sine).
+    first, later = (_turns(x[0, 0].flip(-1), y[0, 0].flip(-1)) for y in (first, later))
+    if first is None or later is None:
+        return []
+    first, later = first.flip(-1), later.flip(-1)
+    steps = first.diff(dim=0), later.diff(dim=0)
+    even = all(_same_angle(step, steps[0][0]) for step in torch.cat(steps))
+    if even and (wrong := _frequencies(steps[0][0], features)):
+        return wrong
+    slowest = 10_000.0 ** -((features - 2) / features)
+    facts = []
+    for turns, begin in ((first, 0), (later, start)):
+        places = [round(float(turn) / slowest, 2) for turn in turns[:, -1]]
+        if places != [begin, begin + 1, begin + 2]:
+            mine, theirs = (", ".join(f"{x:g}" for x in each) for each in (places, range(begin, begin + 3)))
+            facts.append(f"With start {begin} your tokens are turned as at positions {mine}; they stand at {theirs}.")
+    return facts
 
 
 POSITIONAL: Check = Check(
@@ -115,7 +173,7 @@ POSITIONAL: Check = Check(
     even. float32 is enough.
     """,
     parameters=("length", "d_model"),
-    kind="float",
+    kind="tensor",
     right=build_positional({}),
     make_probes=make_positional_probes,
     bank=(*POSITION_BUGS, *FREQUENCY_BUGS, *LAYOUT_BUGS),
@@ -133,7 +191,7 @@ ROTARY: Check = Check(
     by the angle t / 10000^(2i / E): (a, b) becomes (a cos - b sin, a sin + b cos). E is even.
     """,
     parameters=("x", "start"),
-    kind="float",
+    kind="tensor",
     right=build_rotary({}),
     make_probes=make_rotary_probes,
     bank=tuple(ROTARY_BUGS),

@@ -10,7 +10,7 @@ from torch import Tensor
 from companion.checks._public import public
 from companion.checks._report import Table, number
 from companion.checks._spec import Check, Evidence, Probe
-from companion.checks.bank import recurrent, recurrent_gru
+from companion.checks.bank import recurrent, recurrent_gru, recurrent_gru_blocks
 
 
 def make_rnn_probes(seed: int = 19901) -> tuple[Probe, ...]:
@@ -60,13 +60,32 @@ def _look_at(check: Callable[[], Check]) -> Callable[[Callable[..., Tensor | Non
             facts.append("Changing the second item of the batch moves the first.")
         if check().name == "rnn_cell" and yours.abs().max() > 1:
             facts.append(f"Your state reaches {number(float(yours.abs().max()))}; tanh stays between -1 and 1.")
-        return Evidence(facts, [Table.compare("Next state, rows are items of the batch", yours, right)])
+        measured = _gates(call, inputs, check()) if check().name == "gru_cell" else []
+        return Evidence(facts, [Table.compare("Next state, rows are items of the batch", yours, right)], measured)
 
     return look
 
 
+def _gates(call: Callable[..., Tensor | None], inputs: dict[str, Tensor], check: Check) -> list[str]:
+    """Hold the gates open or shut by their biases, and say in which case the next state is not what it should be."""
+    size, facts = inputs["h"].size(1), []
+    for reset, update, what in (
+        (0, 1, "the old state"),
+        (0, 0, "the tanh of what the input alone contributes to the candidate, and no old state"),
+        (1, 0, "the candidate, with all that the old state contributes to it"),
+    ):
+        biases = inputs["b_x"].clone()
+        biases[: 2 * size] = torch.tensor([reset, update]).repeat_interleave(size) * 2000.0 - 1000.0
+        changed = {**inputs, "b_x": biases}
+        yours, right = call(**changed), check.right(**changed)
+        if yours is not None and yours.shape == right.shape and not (yours - right).abs().max() < 1e-3:
+            held = f"With a reset gate of {reset} and an update gate of {update}"
+            facts.append(f"{held} the next state should be {what}; yours is not.")
+    return facts
+
+
 def _unmoved(call: Callable[..., Tensor | None], inputs: dict[str, Tensor], name: str, yours: Tensor) -> bool:
-    moved = call(**{**inputs, name: inputs[name] + 0.25})
+    moved = call(**{**inputs, name: -2.0 * inputs[name]})
     return moved is not None and moved.shape == yours.shape and bool((moved - yours).abs().max() < 1e-9)
 
 
@@ -80,7 +99,7 @@ RNN_CELL: Check = Check(
     tanh(x w_x^T + h w_h^T + b).
     """,
     parameters=("x", "h", "w_x", "w_h", "b"),
-    kind="float",
+    kind="tensor",
     right=recurrent.build_cell({}),
     make_probes=make_rnn_probes,
     bank=tuple(recurrent.RNN_BUGS),
@@ -98,10 +117,10 @@ GRU_CELL: Check = Check(
     blocks of D rows are the reset gate, the update gate and the candidate.
     """,
     parameters=("x", "h", "w_x", "w_h", "b_x", "b_h"),
-    kind="float",
+    kind="tensor",
     right=recurrent_gru.right_gru_cell,
     make_probes=make_gru_probes,
-    bank=tuple(recurrent_gru.GRU_BUGS),
+    bank=(*recurrent_gru.GRU_BUGS, *recurrent_gru_blocks.BLOCK_BUGS),
     section=recurrent_gru.GATES,
     look=_look_at(lambda: GRU_CELL),
 )

@@ -13,11 +13,15 @@ from torch import Tensor
 from companion.checks._public import public
 from companion.checks._report import number
 from companion.checks._spec import Check, Evidence, Probe
-from companion.checks.bank import training_loss, training_schedule
+from companion.checks.bank import training_loss, training_loss_means, training_schedule
 
 _LARGE_LOGITS = (
     "With large logits your loss is not finite: a probability becomes 0, and its logarithm minus infinity. "
     "log_softmax and cross_entropy never compute that 0."
+)
+_CAPPED = (
+    "There a probability rounds to 0, and your loss caps its logarithm, as a small number added to it or a clamp does. "
+    "Take log_softmax of the logits."
 )
 
 
@@ -54,7 +58,7 @@ def make_loss_probes(seed: int = 20170612) -> tuple[Probe, ...]:
         Probe("a padded batch with pad_id 0", inputs([5, 3, 2], 5, 11, 0, 1.0), ("logits",)),
         Probe("a padded batch with pad_id 4", inputs([2, 7], 7, 13, 4, 2.0), ("logits",)),
         Probe("a batch without padding", inputs([3, 3], 3, 7, 6, 1.0), ("logits",)),
-        Probe("large logits", inputs([5, 3, 2], 5, 11, 0, 512.0), edge_warning=_LARGE_LOGITS),
+        Probe("large logits", inputs([5, 3, 2], 5, 11, 0, 512.0), edge_warning=_LARGE_LOGITS, remedy=_CAPPED),
     )
 
 
@@ -68,8 +72,10 @@ def _look_at_schedule(call: Callable[..., Tensor | None]) -> Evidence:
 
     facts = []
     rates = {step: rate(step) for step in (1, 2, 50, warmup, 2 * warmup, 3 * warmup, 4 * warmup)}
-    if not all(0 < value < float("inf") for value in rates.values()):
+    if not all(0 <= value < float("inf") for value in rates.values()):
         return Evidence()
+    if zero := next((step for step, value in rates.items() if value == 0), None):
+        return Evidence([f"With {warmup} warm-up steps your rate is 0 at step {zero}; it never is."])
     rise, fall = rates[2] / rates[1], rates[4 * warmup] / rates[warmup]
     if abs(rise - 2) > 1e-3:
         facts.append(f"From step 1 to step 2 your rate is multiplied by {number(rise)}; it should be by 2.")
@@ -90,10 +96,10 @@ def _look_at_schedule(call: Callable[..., Tensor | None]) -> Evidence:
 def _look_at_loss(call: Callable[..., Tensor | None]) -> Evidence:
     """Move one logit at a time and see whether the loss should have noticed."""
     inputs = LOSS.core[0].inputs
-    yours, right = call(**inputs), float(LOSS.expected(LOSS.core[0]))
+    yours = call(**inputs)
     if yours is None or yours.numel() != 1:
         return Evidence()
-    facts = [f"On {LOSS.core[0].name} your loss is {number(float(yours))}; it should be {number(right)}."]
+    facts = _first_wrong_loss(call)
     padded, real = inputs["logits"].clone(), inputs["logits"].clone()
     padded[2, -1, 0] += 1.0  # the last position of the shortest sentence
     real[2, 0, int(inputs["targets"][2, 0])] += 1.0
@@ -104,6 +110,15 @@ def _look_at_loss(call: Callable[..., Tensor | None]) -> Evidence:
     if moved is not None and float(moved - yours) > -1e-6:
         facts.append("Raising the logit of a right target does not lower your loss; it should.")
     return Evidence(facts)
+
+
+def _first_wrong_loss(call: Callable[..., Tensor | None]) -> list[str]:
+    for probe in LOSS.core:
+        yours, right = call(**probe.inputs), float(LOSS.expected(probe))
+        if yours is not None and yours.numel() == 1 and abs(float(yours) - right) > 1e-4:
+            digits = number if number(float(yours)) != number(right) else "{:.4f}".format
+            return [f"On {probe.name} your loss is {digits(float(yours))}; it should be {digits(right)}."]
+    return []
 
 
 SCHEDULE = Check(
@@ -132,10 +147,10 @@ LOSS = Check(
     flow back from.
     """,
     parameters=("logits", "targets", "pad_id"),
-    kind="float",
+    kind="tensor",
     right=training_loss.right_loss,
     make_probes=make_loss_probes,
-    bank=tuple(training_loss.LOSS_BUGS),
+    bank=(*training_loss.LOSS_BUGS, *training_loss_means.MEAN_BUGS),
     section=training_loss.LOSS,
     look=_look_at_loss,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from companion.checks._report import Table
 from companion.checks._spec import Check, Evidence, Probe
 from companion.checks.bank.transformer import EMBEDDING_BUGS, OUTPUT_BUGS, WHOLE, RightTransformer, build_transformer
 from companion.checks.bank.transformer_halves import DECODE_BUGS, ENCODE_BUGS, STACK_BUGS
+from companion.checks.bank.transformer_order import ORDER_BUGS
 from companion.transformer import TransformerConfig
 
 _TRANSFORMER = Module(RightTransformer, sizes=("config",), inputs=("source_ids", "target_ids"), stacked=True)
@@ -76,6 +78,9 @@ def _look(call: Callable[..., Tensor | None]) -> Evidence:
     facts = []
     if yours.min() >= 0 and (yours.sum(dim=-1) - 1).abs().max() < 1e-4:
         facts.append("Your numbers of one position sum to 1: they are probabilities, not logits.")
+    config = probe.inputs["config"]
+    if moves(run, {"config": replace(config, num_heads=config.d_model)}, yours) is False:
+        facts.append(f"With {config.num_heads} heads and with {config.d_model} your logits are the same.")
     if moves(run, {"target_ids": _other(target, (0, -1))}, yours, 0, 0):
         facts.append("Changing the last target token moves the logits of the first, which may not see it.")
     if moves(run, {"source_ids": _other(source, (1, 0))}, yours, 0) or moves(
@@ -150,7 +155,7 @@ TRANSFORMER: Check = Check(
     kind="float",
     right=RightTransformer,
     make_probes=make_transformer_probes,
-    bank=(*EMBEDDING_BUGS, *ENCODE_BUGS, *DECODE_BUGS, *OUTPUT_BUGS, *STACK_BUGS),
+    bank=(*EMBEDDING_BUGS, *ENCODE_BUGS, *DECODE_BUGS, *OUTPUT_BUGS, *ORDER_BUGS, *STACK_BUGS),
     section=WHOLE,
     build=build_transformer,
     look=_look,

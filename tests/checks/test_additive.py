@@ -92,3 +92,13 @@ def test_a_query_without_influence_is_told_so():
     (missing,) = (entry for entry in ADDITIVE_ATTENTION.bank if entry.name == "tanh_missing")
     report = check.additive_attention(ADDITIVE_ATTENTION.implementations(missing)[0], raises=False)
     assert "Changing the queries moves none of your weights." in report.facts
+
+
+def test_exp_that_overflows_is_explained():
+    def attention(query, key, value, w_q, w_k, v, mask):
+        weights = (torch.tanh((query @ w_q.T)[:, :, None] + (key @ w_k.T)[:, None]) @ v).exp() * mask
+        return weights / (weights.sum(-1, keepdim=True) + 1e-12) @ value
+
+    report = check.additive_attention(attention, raises=False)
+    assert report.bugs == ()
+    assert any(fact.startswith("With large scores, and only there, you get NaN") for fact in report.facts)

@@ -128,7 +128,32 @@ def attention_value_first(query, key, value, mask):
     return raised @ value / total.where(total > 0, torch.ones_like(total))
 
 
+def attention_online(query, key, value, mask):
+    """Go through the keys one by one, with a running maximum and a running sum."""
+    scores = query @ key.mT / query.size(-1) ** 0.5
+    scores = scores if mask is None else scores.masked_fill(~mask, -INF)
+    largest = torch.full_like(scores[..., :1], -1e30)
+    total, output = torch.zeros_like(largest), query.new_zeros(*query.shape[:-1], value.size(-1))
+    for place in range(key.size(-2)):
+        now = torch.maximum(largest, scores[..., place : place + 1])
+        weight, keep = (scores[..., place : place + 1] - now).exp(), (largest - now).exp()
+        total, output = total * keep + weight, output * keep + weight * value[..., place : place + 1, :]
+        largest = now
+    return output / total.clamp(min=1e-20)
+
+
+def attention_half_the_scale_each(query, key, value, mask=None):
+    query, key = query * query.size(-1) ** -0.25, key * key.size(-1) ** -0.25
+    scores = query @ key.mT
+    if mask is not None:
+        scores = scores - 1e30 * ~mask
+    weights = scores.softmax(-1) * (1 if mask is None else mask)
+    return [weights @ value, weights]
+
+
 ATTENTIONS = [
+    attention_online,
+    attention_half_the_scale_each,
     *map(attention_from, WEIGHTS),
     attention_and_weights,
     attention_kernel,

@@ -183,3 +183,121 @@ def test_a_causal_mask_that_nobody_asked_for_is_noticed_where_the_lengths_agree(
 
     report = check.attention(attention, raises=False)
     assert report.message.startswith("It is right, except when it is called with no mask and as many queries as keys.")
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [(0.125, "times 0.12;"), (1 / 7**2, "times 0.02;"), (0.5, "times 0.50;"), (-0.2, "times -0.20;")],
+)
+def test_an_unknown_scale_is_read_off_the_weights(scale, said):
+    def attention(query, key, value, mask):
+        return (query @ key.mT * scale).masked_fill(~mask, -INF).softmax(-1).nan_to_num() @ value
+
+    report = check.attention(attention, raises=False)
+    assert report.bugs == ()
+    assert report.facts[0].startswith(f"With d_k = 7 your weights are a softmax of the dot products {said}")
+    assert report.facts[0].endswith("should be times 0.38, 1 / sqrt(d_k).")
+
+
+def test_no_scale_is_read_off_infinite_weights():
+    report = check.attention(lambda q, k, v, m: right(q, k, v, m) + INF, raises=False)
+    assert report.bugs == ()
+    assert not any("your weights are a softmax" in fact for fact in report.facts)
+
+
+def test_scores_times_mask_are_hidden_where_no_exponential_is_taken():
+    def weights(query, key, mask):
+        scores = right_scores(query, key) * mask
+        return (scores / scores.sum(-1, keepdim=True)).nan_to_num()
+
+    assert check.attention_weights(weights, raises=False).bugs == ("no_exponential",)
+
+
+def test_an_unknown_fill_is_read_off_the_weights():
+    def attention(query, key, value, mask):
+        return right_scores(query, key).masked_fill(~mask, -4.5).softmax(-1) @ value
+
+    report = check.attention(attention, raises=False)
+    assert report.bugs == ()
+    assert "Hidden keys get the weight of a score of -4.50; it should be -inf." in report.facts
+
+
+def right_scores(query, key):
+    return query @ key.mT / query.size(-1) ** 0.5
+
+
+def test_a_mask_times_minus_infinity_is_explained():
+    def attention(query, key, value, mask):
+        return (right_scores(query, key) + (~mask).double() * -INF).softmax(-1) @ value
+
+    report = check.attention(attention, raises=False)
+    assert report.message.endswith("numbers in your output are NaN.")
+    assert any("0 * -inf is NaN" in fact for fact in report.facts)
+
+
+def softmax_by_exp(scores, mask):
+    weights = scores.exp() * mask
+    return weights / (weights.sum(-1, keepdim=True) + 1e-12)
+
+
+def test_exp_that_overflows_is_explained():
+    def attention(query, key, value, mask):
+        weights = (12 * right_scores(query, key)).exp() ** (1 / 12) * mask  # float64's exp alone holds these scores
+        return weights / (weights.sum(-1, keepdim=True) + 1e-12) @ value
+
+    report = check.attention(attention, raises=False)
+    assert any(
+        fact.startswith("With large scores, and only there, you get NaN: exp of a large") for fact in report.facts
+    )
+
+
+def test_a_maximum_over_hidden_scores_is_explained():
+    def attention(query, key, value, mask):
+        scores = right_scores(query, key)
+        return softmax_by_exp(scores - scores.amax(-1, keepdim=True), mask) @ value
+
+    report = check.attention(attention, raises=False)
+    assert report.facts[1].startswith("With large scores, and only there, some rows of your weights sum to less than 1")
+
+
+def test_what_is_wrong_without_a_mask_is_told():
+    def attention(query, key, value, mask=None):
+        if mask is None:
+            mask = torch.ones(query.size(-2), key.size(-2), dtype=torch.bool).tril()
+        return right(query, key, value, mask)
+
+    report = check.attention(attention, raises=False)
+    assert report.message == (
+        "It is right, except when it is called with no mask. Without a mask every query may attend to every key; "
+        "nothing is hidden, not even the future."
+    )
+
+
+def test_something_else_for_a_query_that_may_attend_to_nothing_is_told():
+    def attention(query, key, value, mask):
+        return right(query, key, value, mask) + 7.0 * ~mask.any(-1, keepdim=True)
+
+    assert check.attention(attention, raises=False).message == (
+        "It is right, except on a query that may attend to nothing. All its weights should be 0, and its output with "
+        "them."
+    )
+
+
+@pytest.mark.parametrize("other", [1.0, 2.0])
+def test_a_power_without_parentheses_is_named(other):
+    def attention(query, key, value, mask):
+        d_k = query.size(-1)
+        scores = query @ key.mT / d_k**1 / 2 if other == 1.0 else query @ key.mT * d_k**1 / 2
+        return scores.masked_fill(~mask, -INF).softmax(-1).nan_to_num() @ value
+
+    report = check.attention(attention, raises=False)
+    assert report.bugs == (("half_power_without_parentheses",) if other == 2.0 else ())
+
+
+def test_output_and_weights_may_come_as_a_list():
+    assert check.attention(lambda q, k, v, m: [right(q, k, v, m), right_weights(q, k, m)]).passed
+
+
+def test_the_weights_come_alone():
+    report = check.attention_weights(lambda q, k, m: (right_weights(q, k, m), q), raises=False)
+    assert report.message == "Your function returned a tuple of 2; one torch tensor is expected."

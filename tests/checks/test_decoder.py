@@ -286,3 +286,37 @@ def test_which_source_token_moves_what_is_drawn_where_it_is_not_all_of_them():
 
     captions = [table.caption for table in check.decoder_layer(layer(first_hidden), raises=False).tables]
     assert captions[-1] == "How far output t moves when source token s is changed (t down, s across)"
+
+
+def second_as(second):
+    """Return a layer whose second sublayer is something else."""
+
+    class Changed(Layer):
+        def forward(self, x, memory, mask=None, memory_mask=None):
+            x = self.add_norm1(x, lambda x: self.self_attention(x, mask=mask, causal=True))
+            x = self.add_norm2(x, lambda x: second(self, x, mask, memory_mask))
+            return self.add_norm3(x, self.feed_forward)
+
+    return Changed
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda self, x, mask, memory_mask: self.cross_attention(x, mask=mask, causal=True),
+        lambda self, x, mask, memory_mask: self.cross_attention(x, mask=mask),
+        lambda self, x, mask, memory_mask: self.self_attention(x, mask=mask, causal=True),
+    ],
+)
+def test_a_second_self_attention_under_the_targets_mask_is_named(second):
+    report = check.decoder_layer(second_as(second), raises=False)
+    assert report.bugs == ("second_self_attention",)
+
+
+def test_a_memory_mask_that_defaults_to_the_targets_mask_is_told():
+    class OneForBoth(Layer):
+        def forward(self, x, memory, mask=None, memory_mask=None):
+            return super().forward(x, memory, mask, mask if memory_mask is None else memory_mask)
+
+    message = check.decoder_layer(OneForBoth, raises=False).message
+    assert message.startswith("It is right, except when it is called with no memory_mask passed.")

@@ -428,3 +428,13 @@ def test_unknown_layers_are_rejected_with_facts_and_without_a_name(forward, fact
     assert report.bugs == ()
     assert any(found.startswith(fact) for found in report.facts)
     assert len(report.tables) == 2
+
+
+def test_attention_without_a_residual_before_a_pre_norm_half_is_not_called_a_pre_norm_layer():
+    class Mixed(Layer):
+        def forward(self, x, mask=None):
+            x = self.add_norm1.norm(self.self_attention(x, mask=mask))
+            return x + self.feed_forward(self.add_norm2.norm(x))
+
+    report = check.encoder_layer(Mixed, raises=False)
+    assert report.bugs == ("pre_norm_in_the_second_half", "residual_around_attention_missing")

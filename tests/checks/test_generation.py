@@ -84,7 +84,22 @@ def greedy_no_grad(next_logits, bos_id, eos_id, max_len):
         return greedy_sorted(next_logits, bos_id, eos_id, max_len)
 
 
+def greedy_listed(next_logits, bos_id, eos_id, max_len):
+    """Made by a generator that ends by itself."""
+
+    def produce():
+        ids = [bos_id]
+        while len(ids) <= max_len:
+            ids.append(next_logits(ids).topk(1).indices.item())
+            yield ids[-1]
+            if ids[-1] == eos_id:
+                return
+
+    return list(produce())
+
+
 GREEDY = [
+    greedy_listed,
     greedy_while,
     greedy_recursive,
     greedy_tensor,
@@ -170,3 +185,25 @@ def test_other_results_are_told(returned, said):
 def test_a_batch_given_to_next_logits_is_told():
     report = check.greedy(lambda next_logits, *rest: next_logits(torch.zeros(1, 1)), raises=False)
     assert "TypeError in line 1 of <lambda>: next_logits takes the list of all ids so far, got Tensor" in report.message
+
+
+def test_a_model_that_never_ends_is_tried_too():
+    def cut_afterwards(next_logits, bos_id, eos_id, max_len):
+        ids = [bos_id]
+        while ids[-1] != eos_id:
+            ids.append(int(next_logits(ids).argmax()))
+        return ids[1 : max_len + 1]
+
+    report = check.greedy(cut_afterwards, raises=False)
+    assert "next_logits was given more than 200 ids: does your loop stop at max_len?" in report.message
+    assert report.facts[0].endswith("Wrong on: a model that never ends.")
+
+
+def test_ids_returned_with_the_bos_are_not_taken_for_a_bos_that_is_not_given():
+    def all_ids(next_logits, bos_id, eos_id, max_len):
+        ids = [bos_id]
+        while len(ids) < max_len and ids[-1] != eos_id:
+            ids.append(int(next_logits(ids).argmax()))
+        return ids
+
+    assert check.greedy(all_ids, raises=False).bugs == ("bos_returned_and_counted",)

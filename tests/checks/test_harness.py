@@ -337,7 +337,7 @@ def test_recursion_without_end():
         return recursive(query, key, value, mask)
 
     message = message_of(recursive)
-    assert message.startswith("Your function raised RecursionError in line 2 of recursive: maximum recursion depth")
+    assert message.startswith("Your function raised RecursionError in line 2 of recursive: it calls itself without end")
 
 
 def test_an_interrupt_in_the_learners_code_is_only_an_exception():
@@ -426,3 +426,49 @@ def test_ipython_shows_the_report_and_no_traceback(capfd, tmp_path, monkeypatch)
     assert "Traceback" not in out
     assert ".py" not in out
     assert err == ""
+
+
+def test_a_class_in_the_place_of_a_function():
+    class Attention(nn.Module):
+        def forward(self, query, key, value, mask):
+            return right(query, key, value, mask)
+
+    assert message_of(Attention) == (
+        "You handed in the class Attention; the check needs a function, fn(query, key, value, mask), or an object of "
+        "it, Attention()."
+    )
+    assert check.attention(Attention()).passed
+
+
+def test_a_method_that_is_no_method():
+    def attention(self, query, key, value, mask=None):
+        return right(query, key, value, mask)
+
+    assert message_of(attention).startswith("Your function takes self as well: it is no method here, so leave self out")
+
+
+def test_parameters_in_another_order():
+    assert message_of(lambda value, key, query, mask: value) == (
+        "Your function takes (value, key, query, mask); the check gives them in another order, "
+        "fn(query, key, value, mask)."
+    )
+
+    def by_name(*, mask, value, key, query):
+        return right(query, key, value, mask)
+
+    assert check.attention(by_name).passed
+    assert check.attention(lambda q, k, v, query: right(q, k, v, query)).passed
+
+
+def test_a_tuple_of_one():
+    assert message_of(lambda q, k, v, m: (right(q, k, v, m),)) == (
+        "Your function returned a tuple that holds one tensor: is there a comma after what it returns?"
+    )
+
+
+def test_a_truth_value_of_a_tensor():
+    def attention(query, key, value, mask=None):
+        if mask:
+            return right(query, key, value, mask)
+
+    assert "use &, |, ~ on tensors, and ask for None by `is None`" in message_of(attention)

@@ -164,7 +164,7 @@ def test_unknown_causal_masks_are_rejected_with_facts_and_without_a_name(functio
     "function",
     [
         lambda token_ids, pad_id: ((token_ids != pad_id) & (token_ids != 5))[:, None, None],
-        lambda token_ids, pad_id: (token_ids != pad_id).cummin(-1).values[:, None, None],
+        lambda token_ids, pad_id: (token_ids != pad_id).roll(1, -1)[:, None, None],
         lambda token_ids, pad_id: (token_ids != pad_id).any(0).expand(token_ids.shape)[:, None, None],
     ],
 )
@@ -188,3 +188,41 @@ def test_unknown_combinations_are_rejected_with_facts_and_without_a_name(functio
     assert not report.passed
     assert report.bugs == ()
     assert any(" attend to key " in fact for fact in report.facts), report.facts
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda token_ids, pad_id: (token_ids != pad_id).cummin(-1).values[:, None, None],
+        lambda token_ids, pad_id: torch.tensor(
+            [[[[place < sum(i != pad_id for i in row) for place in range(len(row))]]] for row in token_ids.tolist()]
+        ),
+    ],
+)
+def test_padding_that_is_thought_to_stand_at_the_end_is_named(function):
+    assert check.padding_mask(function, raises=False).bugs == ("padding_only_at_the_end",)
+
+
+def test_a_mask_of_torchs_transformer_is_inverted():
+    report = check.causal_mask(lambda q, k: torch.ones(q, k).triu(diagonal=1).bool(), raises=False)
+    assert report.bugs == ("causal_inverted",)
+
+
+def test_a_slice_that_counts_from_the_end_is_named():
+    def causal(query_len, key_len):
+        mask = torch.zeros(query_len, key_len, dtype=torch.bool)
+        for query in range(query_len):
+            mask[query, : key_len - query_len + query + 1] = True
+        return mask
+
+    assert check.causal_mask(causal, raises=False).bugs == ("first_queries_see_keys",)
+
+
+def test_a_mask_that_lets_nobody_through_is_told():
+    report = check.causal_mask(lambda q, k: torch.zeros(q, k, dtype=torch.bool), raises=False)
+    assert report.message == "Your mask is False everywhere: nobody may attend to anything."
+
+
+def test_python_s_and_is_explained():
+    report = check.combine_masks(lambda padding, causal: padding and causal, raises=False)
+    assert "(if, and, or, not want one truth value: use &, |, ~ on tensors" in report.message

@@ -395,7 +395,7 @@ class NarrowHead(Textbook):
 @pytest.mark.parametrize(
     ("cls", "message"),
     [
-        (WithoutBiases, "Your class has no parameter q_proj.bias; it has q_proj.weight, k_proj.weight, k_proj.bias"),
+        (WithoutBiases, "Your class has no parameter q_proj.bias: is bias=False said somewhere?"),
         (OneInputProjection, "Your class has no parameter q_proj.weight, q_proj.bias, k_proj.weight, k_proj.bias and"),
         (NarrowHead, "Your parameter q_proj.weight has shape (15, 5); it should be (15, 15)."),
         (
@@ -431,3 +431,28 @@ def test_unknown_splits_and_merges_are_rejected_without_a_name(shape):
     assert "should be (2, 3, 6, 5)" in report.message
     report = check.merge_heads(lambda x: x.new_zeros(shape) + x.sum(), raises=False)
     assert report.bugs == ()
+
+
+def test_a_layer_that_does_not_use_num_heads_gets_that_as_a_fact():
+    class One(Textbook):
+        def forward(self, query, memory=None, mask=None):
+            memory = query if memory is None else memory
+            scores = self.q_proj(query) @ self.k_proj(memory).mT / query.size(-1) ** 0.5
+            return self.out_proj(scores.softmax(dim=-1) @ self.v_proj(memory)).tanh()
+
+    facts = check.multi_head(One, raises=False).facts
+    assert "With 3 heads and with 15 your output is the same." in facts
+
+
+def test_the_parameters_that_get_no_gradient_are_named():
+    class Cut(Textbook):
+        def forward(self, query, memory=None, mask=None):
+            memory = query if memory is None else memory
+            heads = companion.split_heads(self.v_proj(memory).detach(), self.num_heads)
+            queries, keys = self.q_proj(query), self.k_proj(memory)
+            queries, keys = (companion.split_heads(x, self.num_heads) for x in (queries, keys))
+            found = companion.scaled_dot_product_attention(queries, keys, heads, mask)
+            return self.out_proj(companion.merge_heads(found))
+
+    message = check.multi_head(Cut, raises=False).message
+    assert "no gradient reaches v_proj.weight, v_proj.bias: part of the computation is detached." in message

@@ -260,3 +260,72 @@ def test_a_forgotten_logarithm_is_told():
         return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
     assert "in the place of its logarithm" in check.positional(positional, raises=False).message
+
+
+@pytest.mark.parametrize(
+    ("frequencies", "said"),
+    [
+        (lambda exponent: 500_000.0**-exponent, "1, 0.0126, 0.000159"),
+        (lambda exponent: -(10_000.0**-exponent), "-1, -0.0464, -0.00215"),
+        (lambda exponent: torch.pi * 10_000.0**-exponent, "3.14, 0.146, 0.00677"),
+    ],
+)
+def test_frequencies_are_read_off_an_unknown_table_and_an_unknown_turn(frequencies, said):
+    def angles(positions, features):
+        return positions[:, None] * frequencies(torch.arange(0, features, 2).double() / features)
+
+    def positional(length, d_model):
+        turned = angles(torch.arange(length), d_model)
+        return torch.stack([turned.sin(), turned.cos()], dim=-1).flatten(-2)
+
+    def rotary(x, start):
+        turned = angles(torch.arange(start, start + x.size(-2)), x.size(-1))
+        pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
+        return torch.view_as_real(pairs * torch.polar(torch.ones_like(turned), turned)).flatten(-2)
+
+    fact = f"From one position to the next your 3 pairs turn by {said}; it should be by 1, 0.0464, 0.00215."
+    for report in (check.positional(positional, raises=False), check.rotary(rotary, raises=False)):
+        if report.bugs != ("turned_backwards",):
+            assert report.bugs == ()
+            assert fact in report.facts, report.facts
+
+
+@pytest.mark.parametrize(
+    ("positions", "said"),
+    [
+        (
+            lambda length, start: start + torch.arange(length) - 1,
+            "With start 0 your tokens are turned as at positions -1",
+        ),
+        (
+            lambda length, start: start * torch.arange(length),
+            "With start 5 your tokens are turned as at positions 0, 5",
+        ),
+        (lambda length, start: torch.arange(length) - start, "With start 5 your tokens are turned as at positions -5"),
+    ],
+)
+def test_positions_are_read_off_an_unknown_turn(positions, said):
+    def rotary(x, start):
+        turned = positions(x.size(-2), start)[:, None] * 10_000.0 ** -(torch.arange(0, x.size(-1), 2) / x.size(-1))
+        even, odd = x[..., 0::2], x[..., 1::2]
+        pairs = [even * turned.cos() - odd * turned.sin(), even * turned.sin() + odd * turned.cos()]
+        return torch.stack(pairs, dim=-1).flatten(-2)
+
+    report = check.rotary(rotary, raises=False)
+    assert report.bugs == ()
+    assert any(fact.startswith(said) for fact in report.facts), report.facts
+
+
+def test_one_frequency_names_both_of_its_causes():
+    def positional(length, d_model):
+        turned = torch.arange(length)[:, None] / 1.0 ** (torch.arange(0, d_model, 2) / d_model)
+        return torch.stack([turned.sin(), turned.cos()], dim=-1).flatten(-2)
+
+    report = check.positional(positional, raises=False)
+    assert report.bugs == ("one_frequency_for_all",)
+    assert report.message.endswith("(an integer division, //, makes it so), or the base is 1.")
+
+
+def test_two_tensors_are_one_too_many():
+    report = check.rotary(lambda x, start: (x, x), raises=False)
+    assert report.message == "Your function returned a tuple of 2; one torch tensor is expected."

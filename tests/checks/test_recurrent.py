@@ -112,3 +112,27 @@ def test_a_gate_of_another_kind_is_rejected_without_a_name():
 def test_a_forgotten_transpose_is_named_though_it_crashes_on_other_sizes():
     report = check.rnn_cell(lambda x, h, w_x, w_h, b: torch.tanh(x @ w_x + h @ w_h.T + b), raises=False)
     assert report.bugs == ("w_x_not_transposed",)
+
+
+def test_a_softmax_is_not_said_to_ignore_its_inputs():
+    report = check.rnn_cell(lambda x, h, w_x, w_h, b: (x @ w_x.T + h @ w_h.T + b).softmax(-1), raises=False)
+    assert report.bugs == ("softmax_for_tanh",)
+    assert report.facts == ()
+
+
+def test_gates_that_do_not_gate_are_told():
+    def cell(x, h, w_x, w_h, b_x, b_h):
+        return 0.5 * gru_of_torch(x, h, w_x, w_h, b_x, b_h) + 0.5 * h
+
+    report = check.gru_cell(cell, raises=False)
+    assert report.bugs == ()
+    assert report.facts[0] == (
+        "With a reset gate of 0 and an update gate of 0 the next state should be the tanh of what the input alone "
+        "contributes to the candidate, and no old state; yours is not."
+    )
+    assert not any("an update gate of 1" in fact for fact in report.facts)
+
+
+def test_the_state_comes_alone():
+    report = check.rnn_cell(lambda x, h, w_x, w_h, b: (h, h), raises=False)
+    assert report.message == "Your function returned a tuple of 2; one torch tensor is expected."

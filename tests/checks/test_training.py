@@ -166,3 +166,27 @@ def test_unknown_losses_are_rejected_with_facts_and_without_a_name(function, fac
 def test_a_detached_loss_is_told():
     report = check.loss(lambda logits, targets, pad_id: loss_by_hand(logits.detach(), targets, pad_id), raises=False)
     assert report.message.startswith("Your output is right, but it is detached: no gradient can flow back from it.")
+
+
+def test_a_capped_loss_is_told():
+    def loss(logits, targets, pad_id):
+        return F.nll_loss((logits.softmax(-1) + 1e-20).log().mT, targets, ignore_index=pad_id)
+
+    report = check.loss(loss, raises=False)
+    assert report.message.startswith(
+        "It is right, except on large logits. There a probability rounds to 0, and your loss"
+    )
+
+
+def test_the_fact_about_a_loss_shows_a_difference():
+    report = check.loss(lambda logits, targets, pad_id: loss_by_hand(logits, targets, 0), raises=False)
+    assert report.bugs == ("loss_takes_pad_id_for_zero",)
+    assert report.facts == ("On a padded batch with pad_id 4 your loss is 3.7490; it should be 3.7478.",)
+
+
+def test_a_rate_of_zero_is_told():
+    report = check.schedule(
+        lambda step, d_model, warmup: d_model**-0.5 * min(step**-0.5, step // warmup**1.5), raises=False
+    )
+    assert report.bugs == ()
+    assert "With 100 warm-up steps your rate is 0 at step 1; it never is." in report.facts

@@ -62,7 +62,10 @@ def build_layer_norm(parts: Mapping[str, Callable[..., Any]]) -> Variant:
     hint="Normalise [1, 0, 0, 0] by hand. torch's std and var have an argument about this.",
     section=BY_HAND,
     part="divide",
-    also=(lambda self, x: x / torch.sqrt(x.var(dim=-1, keepdim=True) + 1e-5),),
+    also=(
+        lambda self, x: x / torch.sqrt(x.var(dim=-1, keepdim=True) + 1e-5),
+        *(lambda self, x, eps=eps: x / (x.std(dim=-1, keepdim=True) + eps) for eps in (0.0, 1e-8, 1e-6)),
+    ),
 )
 def unbiased_standard_deviation(self: Any, x: Tensor) -> Tensor:
     return x / (x.std(dim=-1, keepdim=True) + 1e-5)

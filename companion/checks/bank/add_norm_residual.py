@@ -132,6 +132,17 @@ def sublayer_added_twice(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
 
 @bug(
     ADD_NORM_BUGS,
+    "You add the sublayer's output to itself, and not to x, as when x is overwritten before the addition.",
+    hint="Which x is it that you add? Give the sublayer's output another name.",
+    section=RESIDUAL,
+    part="add",
+)
+def x_overwritten(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    return 2 * sublayer(x)
+
+
+@bug(
+    ADD_NORM_BUGS,
     "The sublayer is applied to its own output: call it once, on x.",
     hint="How often is the sublayer called, and on what?",
     section=RESIDUAL,
@@ -183,3 +194,30 @@ def unbiased_standard_deviation(self: Any, x: Tensor) -> Tensor:
 def over_the_sequence(self: Any, x: Tensor) -> Tensor:
     deviation = torch.sqrt(x.var(dim=1, keepdim=True, correction=0) + 1e-5)
     return (x - x.mean(dim=1, keepdim=True)) / deviation * self.norm.weight + self.norm.bias
+
+
+@bug(
+    ADD_NORM_BUGS,
+    "The epsilon of your norm is smaller than 1e-5, or there is none.",
+    hint="Which eps does torch.nn.LayerNorm have if you say none?",
+    section=BY_HAND,
+    part="normalise",
+    also=(
+        lambda self, x: F.layer_norm(x, x.shape[-1:], self.norm.weight, self.norm.bias, 1e-12),
+        lambda self, x: F.layer_norm(x, x.shape[-1:], self.norm.weight, self.norm.bias, 1e-8),
+    ),
+)
+def epsilon_too_small(self: Any, x: Tensor) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:], self.norm.weight, self.norm.bias, 1e-6)
+
+
+@bug(
+    ADD_NORM_BUGS,
+    "Your norm is batch norm: in eval mode it does not normalise, but uses running averages, which are 0 and 1 at "
+    "first. It should be layer norm.",
+    hint="Which norm looks at one token at a time, in training and in evaluation?",
+    section=WHICH_AXES,
+    part="normalise",
+)
+def batch_norm_in_eval_mode(self: Any, x: Tensor) -> Tensor:
+    return x / (1 + 1e-5) ** 0.5 * self.norm.weight + self.norm.bias

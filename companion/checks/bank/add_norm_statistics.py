@@ -172,3 +172,48 @@ def scaled_before_normalised(self: Any, x: Tensor) -> Tensor:
 )
 def residual_inside_the_norm(self: Any, x: Tensor) -> Tensor:
     return x + self.scale_and_shift(self.normalise(x))
+
+
+@bug(
+    STATISTICS_BUGS,
+    "You divide the mean alone, x - mean / std: brackets are missing around x - mean.",
+    hint="Which comes first without brackets, the minus or the division?",
+    section=BY_HAND,
+    part="normalise",
+    also=(lambda self, x: x - x.mean(-1, keepdim=True) / torch.sqrt(x.var(-1, keepdim=True) + 1e-5),),
+)
+def brackets_missing(self: Any, x: Tensor) -> Tensor:
+    return x - x.mean(-1, keepdim=True) / torch.sqrt(x.var(-1, keepdim=True, correction=0) + 1e-5)
+
+
+@bug(
+    STATISTICS_BUGS,
+    "You multiply by the standard deviation; it should be divided by.",
+    hint="What is the standard deviation of 10 x? What should it be after the norm?",
+    section=BY_HAND,
+    part="divide",
+)
+def multiplied_by_the_deviation(self: Any, x: Tensor) -> Tensor:
+    return x * torch.sqrt(x.square().mean(dim=-1, keepdim=True) + 1e-5)
+
+
+@bug(
+    STATISTICS_BUGS,
+    "x is not normalised: neither is the mean subtracted nor is there a division.",
+    hint="Is what you computed used in what you return?",
+    section=BY_HAND,
+    part="normalise",
+)
+def nothing_normalised(self: Any, x: Tensor) -> Tensor:
+    return x
+
+
+@bug(
+    STATISTICS_BUGS,
+    "The bias is subtracted; it should be added.",
+    hint="Which sign stands before the bias?",
+    section=BY_HAND,
+    part="scale_and_shift",
+)
+def shift_subtracted(self: Any, x: Tensor) -> Tensor:
+    return x * self.weight - self.bias

@@ -222,6 +222,41 @@ def first_mask_for_all(scores: Tensor, mask: Tensor, softmax: Softmax) -> Tensor
     return softmax(scores.masked_fill(~first, float("-inf")))
 
 
+@bug(
+    ADDITIVE_BUGS,
+    "Your hidden layer has tan, the tangent, where tanh is meant: an h is missing.",
+    hint="Which values can your hidden layer take? A tanh lies between -1 and 1.",
+    section=SCORE,
+    part="scores",
+)
+def tan_for_tanh(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return torch.tan(_pairs(query @ w_q.T, key @ w_k.T)) @ v
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "Your score is divided by the number of hidden features, as a mean over them is; v . tanh(W_q q + W_k k) is their "
+    "sum, weighted by v.",
+    hint="Does a dot product add up or average?",
+    section=SCORE,
+    part="scores",
+)
+def mean_for_sum(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return right_score(query, key, w_q, w_k, v) / v.size(0)
+
+
+@bug(
+    ADDITIVE_BUGS,
+    "The scores are laid out (batch, keys, queries) and then reshaped: a reshape does not transpose. Put the queries "
+    "before the keys when you add, queries[:, :, None] + keys[:, None].",
+    hint="Which of the two gets its new axis in front of the other's tokens?",
+    section=SCORE,
+    part="scores",
+)
+def reshaped_for_transposed(query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v: Tensor) -> Tensor:
+    return right_score(query, key, w_q, w_k, v).mT.reshape(query.size(0), query.size(1), key.size(1))
+
+
 # Of attention's own bugs, those that do not speak of heads.
 _OWN = {entry.name for entry in ADDITIVE_BUGS} | {"softmax_over_heads"}
 ADDITIVE_BUGS += [entry for entry in (*MASK_BUGS, *SOFTMAX_BUGS) if entry.name not in _OWN]

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from companion.checks._spec import Bug, bug, section
-from companion.checks.bank.attention import Softmax
+from companion.checks.bank.attention import Softmax, right_mask
 
 POLARITY = section("masks", "What a mask is")
 BEFORE = section("masks", "Five ways to apply a mask, one of them right")
@@ -146,3 +147,31 @@ def mask_transposed(scores: Tensor, mask: Tensor, softmax: Softmax) -> Tensor:
 def first_mask_for_all(scores: Tensor, mask: Tensor, softmax: Softmax) -> Tensor:
     first = mask[:1] if mask.dim() == 4 else mask
     return softmax(scores.masked_fill(~first, -INFINITY))
+
+
+@bug(
+    MASK_BUGS,
+    "Hidden scores are filled with a large positive number: the minus sign is missing, and hidden keys get all the "
+    "weight. Fill with -inf.",
+    hint="Which score gives a weight of 0 after the softmax?",
+    section=BEFORE,
+    part="mask",
+)
+def filled_with_plus(scores: Tensor, mask: Tensor, softmax: Softmax) -> Tensor:
+    return softmax(scores.masked_fill(~mask, 1e9))
+
+
+@bug(
+    MASK_BUGS,
+    "Your function hides the future on its own, as is_causal=True does; only mask should say what is hidden.",
+    hint="Give your function a mask that hides nothing. May query 0 look at the last key?",
+    section=POLARITY,
+    part="mask",
+    also=(lambda scores, mask, softmax: softmax(scores.masked_fill(~_past(scores), -INFINITY)),),
+)
+def causal_on_its_own(scores: Tensor, mask: Tensor, softmax: Softmax) -> Tensor:
+    return right_mask(scores, mask & _past(scores), softmax)
+
+
+def _past(scores: Tensor) -> Tensor:
+    return torch.ones(scores.shape[-2:], dtype=torch.bool).tril()

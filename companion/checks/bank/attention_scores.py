@@ -143,3 +143,38 @@ def divided_by_root_d_v(query: Tensor, key: Tensor, value: Tensor, mask: Tensor)
         return query @ key.transpose(-2, -1) / value.size(-1) ** 0.5
 
     return build_attention({"scores": scores})(query, key, value, mask)
+
+
+@bug(
+    SCORES_BUGS,
+    "Your scores have the wrong sign: the key that fits a query best gets the smallest weight.",
+    hint="Two vectors that point the same way: is your score large or small?",
+    section=SCORES,
+    part="scores",
+)
+def scores_negated(query: Tensor, key: Tensor) -> Tensor:
+    return -query @ key.transpose(-2, -1) / query.size(-1) ** 0.5
+
+
+@bug(
+    SCORES_BUGS,
+    "Your scores are divided, or multiplied, by d_k / 2, which is what Python makes of d_k ** 1/2: it reads (d_k ** 1) "
+    "/ 2. Divide by d_k ** 0.5.",
+    hint="Python raises to a power before it divides. What is 16 ** 1/2?",
+    section=SCALING,
+    part="scores",
+    also=(lambda query, key: query @ key.transpose(-2, -1) * (query.size(-1) / 2),),
+)
+def half_power_without_parentheses(query: Tensor, key: Tensor) -> Tensor:
+    return query @ key.transpose(-2, -1) / (query.size(-1) / 2)
+
+
+@bug(
+    VALUE_BUGS,
+    "You divide by sqrt(d_k) after the softmax; divide the scores by it, before the softmax.",
+    hint="What should a row of weights sum to?",
+    section=SCALING,
+)
+def scaled_after_softmax(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    scale = query.size(-1) ** 0.5
+    return build_attention({"scores": no_scaling.wrong})(query, key, value, mask) / scale

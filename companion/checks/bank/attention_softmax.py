@@ -124,9 +124,27 @@ def not_normalised(scores: Tensor) -> Tensor:
     hint="Scores may be negative, weights may not. Which step of the softmax sees to that?",
     section=SOFTMAX,
     part="softmax",
+    # Scores times the mask: without an exponential that hides them.
+    also=(lambda scores: _shares(scores.masked_fill(scores.isneginf(), 0.0)),),
 )
 def no_exponential(scores: Tensor) -> Tensor:
     return scores / scores.sum(dim=-1, keepdim=True)
+
+
+def _shares(scores: Tensor) -> Tensor:
+    return scores / scores.sum(dim=-1, keepdim=True)
+
+
+@bug(
+    SOFTMAX_BUGS,
+    "All your weights together sum to 1, over the whole batch: the sum (or the softmax) has no dimension. Each query "
+    "should have a softmax of its own, over the keys, dim -1.",
+    hint="What does a sum without dim add up?",
+    section=SOFTMAX,
+    part="softmax",
+)
+def softmax_over_everything(scores: Tensor) -> Tensor:
+    return scores.flatten().softmax(dim=0).view_as(scores)
 
 
 # --- output

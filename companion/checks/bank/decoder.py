@@ -214,13 +214,17 @@ def diagonal_left_out(self: Any, x: Tensor, mask: Mask) -> Tensor:
 
 @bug(
     MASKED_BUGS,
-    "Your causal mask is turned round, triu for tril: every target token sees itself and the future, not the past.",
+    "Your causal mask is turned round, triu for tril: every target token sees the future, not the past.",
     hint="In row t of the mask, which columns are True?",
     section=MASKED,
     part="attend",
     also=(
         lambda self, x, mask: nan_where_empty(
             self.self_attention(x, mask=restrict(mask, ones(x, x).triu())), restrict(mask, ones(x, x).triu())
+        ),
+        lambda self, x, mask: self.self_attention(x, mask=restrict(mask, ones(x, x).triu(1))),
+        lambda self, x, mask: nan_where_empty(
+            self.self_attention(x, mask=restrict(mask, ones(x, x).triu(1))), restrict(mask, ones(x, x).triu(1))
         ),
     ),
 )

@@ -138,3 +138,25 @@ def one_norm_for_both_attentions(self: Any, x: Tensor, sublayer: Sublayer) -> Te
 )
 def second_norm_at_the_end(self: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
     return self.add_norm2(x, sublayer)
+
+
+@bug(
+    AROUND_BUGS,
+    "The add & norms stand in another order: add_norm1 belongs to self-attention, add_norm2 to cross-attention, "
+    "add_norm3 to the feed-forward network. On a fresh layer they are alike, which hides it.",
+    hint="Which add & norm belongs to which sublayer?",
+    section=WRONG,
+    part="around",
+    also=tuple(
+        lambda self, add_norm, x, sublayer, order=order: _in_order(self, add_norm, order)(x, sublayer)
+        for order in ((1, 3, 2), (2, 1, 3), (2, 3, 1), (3, 1, 2))
+    ),
+)
+def norms_in_another_order(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
+    out: Tensor = _in_order(self, add_norm, (3, 2, 1))(x, sublayer)
+    return out
+
+
+def _in_order(self: Any, add_norm: Any, order: tuple[int, ...]) -> Any:
+    norms = (self.add_norm1, self.add_norm2, self.add_norm3)
+    return norms[order[norms.index(add_norm)] - 1]

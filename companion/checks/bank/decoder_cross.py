@@ -8,8 +8,10 @@ broadcasts to (B, H, T, S).
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from companion.attention import scaled_dot_product_attention
@@ -102,6 +104,7 @@ def values_from_the_decoder(self: Any, x: Tensor, memory: Tensor, memory_mask: M
     also=(
         lambda self, x, memory, mask: self.cross_attention(x, memory, restrict(mask, ones(x, memory).tril())),
         lambda self, x, memory, mask: self.cross_attention(x, memory, ones(x, memory).tril()),
+        lambda self, x, memory, mask: self.cross_attention(x, memory, causal=True),
     ),
 )
 def causal_cross_attention(self: Any, x: Tensor, memory: Tensor, memory_mask: Mask) -> Tensor:
@@ -156,3 +159,30 @@ def cross_attention_over_the_batch(self: Any, x: Tensor, memory: Tensor, memory_
 )
 def self_attention_weights_in_cross_attention(self: Any, x: Tensor, memory: Tensor, memory_mask: Mask) -> Tensor:
     return self.self_attention(x, memory, memory_mask)
+
+
+@bug(
+    CROSS_BUGS,
+    "Cross-attention looks at the target and the memory together; its keys and values come from the memory alone.",
+    hint="How many keys should there be when the source has 7 tokens?",
+    section=CROSS,
+    part="cross",
+    also=(lambda self, x, memory, memory_mask: self.cross_attention(x, torch.cat([memory, x], dim=1)),),
+)
+def target_joins_the_memory(self: Any, x: Tensor, memory: Tensor, memory_mask: Mask) -> Tensor:
+    return self.cross_attention(x, torch.cat([x, memory], dim=1))
+
+
+@bug(
+    CROSS_BUGS,
+    "Keys and values are swapped in cross-attention: k_proj makes what is averaged, v_proj what the queries are "
+    "compared with.",
+    hint="Which of the two goes into the scores, and which is averaged with the weights?",
+    section=CROSS,
+    part="cross",
+)
+def keys_and_values_swapped(self: Any, x: Tensor, memory: Tensor, memory_mask: Mask) -> Tensor:
+    swapped = copy.copy(self.cross_attention)
+    swapped._modules = {**swapped._modules, "k_proj": swapped.v_proj, "v_proj": swapped.k_proj}
+    out: Tensor = swapped(x, memory, memory_mask)
+    return out

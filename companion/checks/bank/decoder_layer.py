@@ -54,6 +54,14 @@ def cross_attention_first(self: Any, x: Tensor, memory: Tensor, mask: Mask = Non
             self.first(self.third(x, self.feed), lambda x: self.attend(x, mask)),
             lambda x: self.cross(x, memory, memory_mask),
         ),
+        lambda self, x, memory, mask=None, memory_mask=None: self.third(
+            self.second(self.first(x, lambda x: self.attend(x, mask)), self.feed),
+            lambda x: self.cross(x, memory, memory_mask),
+        ),
+        lambda self, x, memory, mask=None, memory_mask=None: self.third(
+            self.second(self.first(x, self.feed), lambda x: self.attend(x, mask)),
+            lambda x: self.cross(x, memory, memory_mask),
+        ),
     ),
 )  # fmt: skip
 def feed_forward_not_last(self: Any, x: Tensor, memory: Tensor, mask: Mask = None, memory_mask: Mask = None) -> Tensor:
@@ -78,6 +86,11 @@ def self_attention_missing(self: Any, x: Tensor, memory: Tensor, mask: Mask = No
     hint="How many sublayers does a decoder layer have? Where is memory used?",
     section=CROSS,
     part="forward",
+    also=(
+        lambda self, x, memory, mask=None, memory_mask=None: self.second(
+            self.first(x, lambda x: self.attend(x, mask)), self.feed
+        ),
+    ),
 )
 def cross_attention_missing(
     self: Any, x: Tensor, memory: Tensor, mask: Mask = None, memory_mask: Mask = None

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from companion.checks._spec import Bug, bug
-from companion.checks.bank.encoder import LAYER, WRONG
+from companion.checks.bank.encoder import LAYER, NETWORK, WRONG
 from companion.checks.bank.encoder_layer import PRE_POST, RESIDUAL, Sublayer
 
 AROUND_BUGS: list[Bug] = []
@@ -167,3 +168,26 @@ def norm_before_the_addition(self: Any, add_norm: Any, x: Tensor, sublayer: Subl
 )
 def residual_twice(self: Any, add_norm: Any, x: Tensor, sublayer: Sublayer) -> Tensor:
     return add_norm(x, lambda x: x + sublayer(x))
+
+
+@bug(
+    EVERY_LAYER_BUGS,
+    "There is no activation between the two linear layers of the feed-forward network.",
+    hint="What can two matrices in a row do that one cannot?",
+    section=NETWORK,
+    part="feed",
+)
+def activation_missing(self: Any, x: Tensor) -> Tensor:
+    return self.feed_forward.linear2(self.feed_forward.linear1(x))
+
+
+@bug(
+    EVERY_LAYER_BUGS,
+    "The activation of the feed-forward network is GELU, as in BERT and GPT-2; here it is ReLU, max(0, x).",
+    hint="Is f(2x) twice f(x) for your activation? For ReLU it is.",
+    section=NETWORK,
+    part="feed",
+    also=(lambda self, x: self.feed_forward.linear2(F.gelu(self.feed_forward.linear1(x), approximate="tanh")),),
+)
+def gelu_for_relu(self: Any, x: Tensor) -> Tensor:
+    return self.feed_forward.linear2(F.gelu(self.feed_forward.linear1(x)))

@@ -72,6 +72,11 @@ def nan_where_empty(out: Tensor, mask: Tensor) -> Tensor:
     return out.masked_fill((empty[:, 0] if empty.dim() == 3 else empty).unsqueeze(-1), torch.nan)
 
 
+def _lower(x: Tensor) -> Tensor:
+    """Return a causal mask for `x`."""
+    return torch.ones(x.size(1), x.size(1), dtype=torch.bool).tril()
+
+
 # --- self-attention
 
 
@@ -108,7 +113,11 @@ def mask_inverted(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     hint="May the first word of a source sentence look at the last?",
     section=WRONG,
     part="attend",
-    also=(lambda self, x, mask: self.self_attention(x, causal=True),),
+    also=(
+        lambda self, x, mask: self.self_attention(x, causal=True),
+        lambda self, x, mask: self.self_attention(x, mask=mask, causal=mask is None),
+        lambda self, x, mask: self.self_attention(x, mask=_lower(x) if mask is None else mask | _lower(x)),
+    ),
 )
 def causal_mask_in_the_encoder(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     return self.self_attention(x, mask=mask, causal=True)
@@ -172,6 +181,7 @@ def feed_forward_first(self: Any, x: Tensor, mask: Tensor | None = None) -> Tens
     hint="How many sublayers does an encoder layer have?",
     section=LAYER,
     part="forward",
+    also=(lambda self, x, mask=None: self.add_norm2.norm(self.first(x, lambda x: self.attend(x, mask))),),
 )
 def feed_forward_missing(self: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return self.first(x, lambda x: self.attend(x, mask))
@@ -179,10 +189,11 @@ def feed_forward_missing(self: Any, x: Tensor, mask: Tensor | None = None) -> Te
 
 @bug(
     ENCODER_LAYER_BUGS,
-    "Self-attention and its add & norm are missing.",
+    "Self-attention and its add & norm are missing, or what they return is not used.",
     hint="How many sublayers does an encoder layer have?",
     section=LAYER,
     part="forward",
+    also=(lambda self, x, mask=None: self.second(self.add_norm1.norm(x), self.feed),),
 )
 def attention_missing(self: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return self.second(x, self.feed)

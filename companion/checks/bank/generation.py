@@ -164,3 +164,66 @@ def filled_up_after_eos(next_logits: NextLogits, bos_id: int, eos_id: int, max_l
 def _filled(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int, fill: int) -> list[int]:
     ids = right_greedy(next_logits, bos_id, eos_id, max_len)
     return ids + [fill] * (max_len - len(ids))
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your list begins with bos_id, which is counted in max_len, too: return the new ids only, at most max_len of them.",
+    hint="The bos is given to the model, not made by it. With max_len 1, how many new ids should come back?",
+    section=GREEDY,
+)
+def bos_returned_and_counted(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return [bos_id, *right_greedy(next_logits, bos_id, eos_id, max_len - 1)]
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your list always ends with eos_id, though it was not produced within max_len: the end token belongs there only if "
+    "the model made it.",
+    hint="What should come back when max_len cuts the sentence off?",
+    section=GREEDY,
+    also=(
+        lambda next_logits, bos_id, eos_id, max_len: _with_eos(
+            right_greedy(next_logits, bos_id, eos_id, max_len), eos_id, in_place_of_the_last=True
+        ),
+    ),
+)
+def eos_added(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return _with_eos(right_greedy(next_logits, bos_id, eos_id, max_len), eos_id, in_place_of_the_last=False)
+
+
+def _with_eos(ids: list[int], eos_id: int, in_place_of_the_last: bool) -> list[int]:
+    if ids[-1] == eos_id:
+        return ids
+    return [*(ids[:-1] if in_place_of_the_last else ids), eos_id]
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your decoding stops when bos_id is produced; only eos_id ends a sentence.",
+    hint="Which ids does your loop compare the new one with?",
+    section=GREEDY,
+    also=(lambda next_logits, bos_id, eos_id, max_len: _until_bos(next_logits, bos_id, eos_id, max_len, keep=False),),
+)
+def stops_at_bos(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    return _until_bos(next_logits, bos_id, eos_id, max_len)
+
+
+def _until_bos(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int, keep: bool = True) -> list[int]:
+    ids = right_greedy(next_logits, bos_id, eos_id, max_len)
+    return ids[: ids.index(bos_id) + keep] if bos_id in ids else ids
+
+
+@bug(
+    GREEDY_BUGS,
+    "Your decoding never chooses bos_id; greedy decoding takes the likeliest token, whichever it is.",
+    hint="Does your code change the logits before it takes the largest?",
+    section=GREEDY,
+)
+def bos_never_chosen(next_logits: NextLogits, bos_id: int, eos_id: int, max_len: int) -> list[int]:
+    def without_bos(ids: Sequence[int]) -> Tensor:
+        logits = next_logits(ids).clone()
+        logits[bos_id] = float("-inf")
+        return logits
+
+    return right_greedy(without_bos, bos_id, eos_id, max_len)

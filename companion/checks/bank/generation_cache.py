@@ -151,6 +151,17 @@ def cache_not_looked_at(queries: int, keys: int, first: bool) -> Tensor:
     return _see(queries, keys, first) & (torch.arange(keys) >= keys - queries)
 
 
+@bug(
+    CACHE_BUGS,
+    "The causal mask is the wrong way round: each new token sees those after it, and not itself or those before.",
+    hint="Which keys does the first token of a prompt know?",
+    section=MODES,
+    part="see",
+)
+def mask_inverted(queries: int, keys: int, first: bool) -> Tensor:
+    return ~_see(queries, keys, first)
+
+
 # --- what is remembered
 
 
@@ -287,3 +298,15 @@ def divided_by_root_of_length(query: Tensor, keys: Tensor) -> Tensor:
 )
 def only_the_last_output(weights: Tensor, values: Tensor) -> Tensor:
     return (weights @ values)[:, :, -1:]
+
+
+@bug(
+    CACHE_BUGS,
+    "Your weights sum to 1 over the new tokens: the softmax runs over dim -2; it should run over the keys, dim -1.",
+    hint="With one new token, what does a softmax over the new tokens give?",
+    section=SCORES,
+)
+def softmax_over_queries(query: Tensor, key: Tensor, value: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
+    (keys, values), new_cache = _remember(cache, key, value)
+    mask = _see(query.size(-2), keys.size(-2), cache is None)
+    return _answer(_scores(query, keys).masked_fill(~mask, -torch.inf).softmax(dim=-2).nan_to_num(), values), new_cache

@@ -29,11 +29,20 @@ def _ones(query_len: int, key_len: int) -> Tensor:
     return torch.ones(query_len, key_len, dtype=torch.bool)
 
 
+def _row_by_row(query_len: int, key_len: int, first: int) -> Tensor:
+    """Open the first keys to each query, `first` of them to query 0; a negative number counts from the end."""
+    mask = torch.zeros(query_len, key_len, dtype=torch.bool)
+    for query in range(query_len):
+        mask[query, : first + query] = True
+    return mask
+
+
 @bug(
     CAUSAL_BUGS,
     "Your mask is inverted: it is True where a query may not attend. True should mean 'may attend'.",
     hint="May query 0 attend to key 0? What does your mask say there?",
     section=POLARITY,
+    also=(lambda query_len, key_len: _ones(query_len, key_len).triu(1),),
 )
 def causal_inverted(query_len: int, key_len: int) -> Tensor:
     return ~right_causal_mask(query_len, key_len)
@@ -56,7 +65,10 @@ def upper_triangle(query_len: int, key_len: int) -> Tensor:
     "Your mask hides each query from itself: the diagonal is one step too low, and the first query sees nothing.",
     hint="May a token attend to itself? It has nobody else at the start.",
     section=CAUSAL,
-    also=(lambda query_len, key_len: _ones(query_len, key_len).tril(-1),),
+    also=(
+        lambda query_len, key_len: _ones(query_len, key_len).tril(-1),
+        lambda query_len, key_len: _row_by_row(query_len, key_len, key_len - query_len),
+    ),
 )
 def cannot_see_itself(query_len: int, key_len: int) -> Tensor:
     return _ones(query_len, key_len).tril(key_len - query_len - 1)
@@ -145,3 +157,18 @@ def causal_transposed(query_len: int, key_len: int) -> Tensor:
 )
 def key_len_ignored(query_len: int, key_len: int) -> Tensor:
     return right_causal_mask(query_len, query_len)
+
+
+@bug(
+    CAUSAL_BUGS,
+    "With more queries than keys your first queries see keys; they come before all keys, and see nothing. Let the "
+    "diagonal start at key_len - query_len, also where that is negative.",
+    hint="Two keys and five queries: the last query stands at the last key. Where does query 0 stand?",
+    section=CACHE,
+    also=(
+        lambda query_len, key_len: _ones(query_len, key_len).tril(abs(key_len - query_len)),
+        lambda query_len, key_len: _row_by_row(query_len, key_len, key_len - query_len + 1),
+    ),
+)
+def first_queries_see_keys(query_len: int, key_len: int) -> Tensor:
+    return _ones(query_len, key_len).tril(max(key_len - query_len, 0))

@@ -124,6 +124,32 @@ def additive_padding_mask(token_ids: Tensor, pad_id: int) -> Tensor:
     return torch.zeros(real.shape).masked_fill(~real, float("-inf"))
 
 
+@bug(
+    PADDING_BUGS,
+    "Your mask is right only where the padding stands at the end: you count the real tokens, or look for where the "
+    "padding begins or ends. Compare each id with pad_id.",
+    hint="A batch for generation is padded at the front. What does your mask say there?",
+    section=PADDING,
+    also=(
+        lambda token_ids, pad_id: right_padding_mask(token_ids, pad_id).long().cumprod(dim=-1).bool(),
+        lambda token_ids, pad_id: right_padding_mask(token_ids, pad_id).flip(-1).long().cummax(-1)[0].flip(-1).bool(),
+    ),
+)
+def padding_only_at_the_end(token_ids: Tensor, pad_id: int) -> Tensor:
+    lengths = (token_ids != pad_id).sum(dim=1)
+    return (torch.arange(token_ids.size(1)) < lengths[:, None])[:, None, None, :]
+
+
+@bug(
+    PADDING_BUGS,
+    "Your mask hides id 0 as well as pad_id; where pad_id is another number, 0 is a token like any other.",
+    hint="What does your mask say of id 0 when pad_id is 9?",
+    section=PADDING,
+)
+def zero_hidden_as_well(token_ids: Tensor, pad_id: int) -> Tensor:
+    return ((token_ids != pad_id) & (token_ids != 0))[:, None, None, :]
+
+
 # --- combine_masks(padding, causal): bool, by AND
 
 
@@ -216,3 +242,33 @@ def only_causal(padding: Tensor, causal: Tensor) -> Tensor:
 )
 def batch_lost(padding: Tensor, causal: Tensor) -> Tensor:
     return (padding.all(dim=0, keepdim=True) & causal).expand(padding.size(0), 1, *causal.shape)
+
+
+@bug(
+    COMBINE_BUGS,
+    "You invert the padding mask before you combine: both masks say True for 'may attend', so take both as they are.",
+    hint="A real token in the past: which of the two masks is True there?",
+    section=POLARITY,
+)
+def padding_inverted_first(padding: Tensor, causal: Tensor) -> Tensor:
+    return ~padding & causal
+
+
+@bug(
+    COMBINE_BUGS,
+    "You invert the causal mask before you combine: both masks say True for 'may attend', so take both as they are.",
+    hint="A real token in the past: which of the two masks is True there?",
+    section=POLARITY,
+)
+def causal_inverted_first(padding: Tensor, causal: Tensor) -> Tensor:
+    return padding & ~causal
+
+
+@bug(
+    COMBINE_BUGS,
+    "Each query may also attend to itself in your result, padding or not; padding stays hidden from everybody.",
+    hint="Does your code add a diagonal?",
+    section=COMBINING,
+)
+def diagonal_added(padding: Tensor, causal: Tensor) -> Tensor:
+    return (padding & causal) | torch.eye(*causal.shape, dtype=torch.bool)

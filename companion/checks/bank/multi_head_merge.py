@@ -154,3 +154,47 @@ def items_joined(x: Tensor) -> Tensor:
 )
 def merged_in_reverse(x: Tensor) -> Tensor:
     return right_merge(x.flip(1))
+
+
+@bug(
+    MERGE_BUGS,
+    "You join the last two axes as they are: a row of your output holds one head of all tokens, (B, H, L * E). "
+    "Transpose to (B, L, H, E) first.",
+    hint="Which two axes stand side by side in (B, H, L, E), and which two should?",
+    section=TRANSPOSE,
+)
+def flattened_before_the_transpose(x: Tensor) -> Tensor:
+    return x.flatten(2)
+
+
+@bug(
+    MERGE_BUGS,
+    "You transpose the wrong axes: heads and features change places, where heads and tokens should.",
+    hint="Which two axes of (B, H, L, E) have to be swapped to get (B, L, H, E)?",
+    section=TRANSPOSE,
+)
+def heads_and_features_transposed(x: Tensor) -> Tensor:
+    return x.transpose(1, 3).flatten(2)
+
+
+@bug(
+    MERGE_BUGS,
+    "The transpose is right, but the sizes that you reshape to are in another order, (B, H * E, L): that deals the "
+    "numbers out anew. It should be (B, L, H * E).",
+    hint="How many features has a token of your output?",
+    section=BY_HAND,
+)
+def merged_to_other_sizes(x: Tensor) -> Tensor:
+    merged = right_merge(x)
+    return merged.reshape(x.size(0), merged.size(2), merged.size(1))
+
+
+@bug(
+    MERGE_BUGS,
+    "The tokens come before the batch, (L, B, H, E), when you join the heads: your rows mix the items of the batch.",
+    hint="Which axis is the first of x, and which after your permute?",
+    section=TRANSPOSE,
+)
+def tokens_before_the_batch(x: Tensor) -> Tensor:
+    batch, heads, length, features = x.shape
+    return x.permute(2, 0, 1, 3).reshape(batch, length, heads * features)

@@ -91,3 +91,26 @@ def scaled_by_number_of_keys(self: Any, query: Tensor, key: Tensor) -> Tensor:
 )
 def cosines_for_products(self: Any, query: Tensor, key: Tensor) -> Tensor:
     return F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT
+
+
+@bug(
+    SCORES_BUGS,
+    "Your scores are divided by the root of the number of queries; it should be sqrt(d_k), the root of the number of "
+    "features of a head.",
+    hint="Which size does your scale read? Queries in heads are (B, H, Q, d_k).",
+    section=SCALING,
+    part="scores",
+)
+def scaled_by_number_of_queries(self: Any, query: Tensor, key: Tensor) -> Tensor:
+    return query @ key.transpose(-2, -1) / query.size(-2) ** 0.5
+
+
+@bug(
+    SCORES_BUGS,
+    "Your scores are K Q^T, with a row for each key; a row is a query's, Q K^T.",
+    hint="What is the shape of your scores when there are 4 queries and 7 keys?",
+    section=section("attention", "As matrices"),
+    part="scores",
+)
+def rows_are_keys(self: Any, query: Tensor, key: Tensor) -> Tensor:
+    return key @ query.transpose(-2, -1) / query.size(-1) ** 0.5

@@ -151,3 +151,24 @@ def one_head_only(x: Tensor, num_heads: int) -> Tensor:
 )
 def heads_reversed(x: Tensor, num_heads: int) -> Tensor:
     return right_split(x, num_heads).flip(1)
+
+
+@bug(
+    SPLIT_BUGS,
+    "Your heads overlap: head h begins at feature h, where it should begin at h * E.",
+    hint="With E = 5, which features are head 1's? Print the limits of your slice.",
+    section=BY_HAND,
+)
+def heads_overlap(x: Tensor, num_heads: int) -> Tensor:
+    head_dim = x.size(-1) // num_heads
+    return torch.stack([x[:, :, head : head + head_dim] for head in range(num_heads)], dim=1)
+
+
+@bug(
+    SPLIT_BUGS,
+    "Every head gets the same features, the first E of them; head h should get those from h * E on.",
+    hint="Where does the number of the head stand in your slice?",
+    section=BY_HAND,
+)
+def first_features_for_all(x: Tensor, num_heads: int) -> Tensor:
+    return x[:, None, :, : x.size(-1) // num_heads].repeat(1, num_heads, 1, 1)

@@ -44,7 +44,8 @@ def exponent_doubled(d_model: int) -> tuple[Tensor, Tensor]:
 
 @bug(
     FREQUENCY_BUGS,
-    "Your exponent lacks its factor 2: it is i / d_model for pair i, and should be 2i / d_model.",
+    "Your exponent lacks its factor 2: it is i / d_model for pair i, and should be 2i / d_model. A base of 100 "
+    "gives the same numbers.",
     hint="The exponents should run from 0 to almost 1. How far do yours get?",
     section=WRONG,
     part="exponent",
@@ -69,7 +70,8 @@ def cosine_with_odd_index(d_model: int) -> tuple[Tensor, Tensor]:
 
 @bug(
     FREQUENCY_BUGS,
-    "All your pairs turn at one frequency, 1: the exponent is 0 everywhere, as an integer division (//) makes it.",
+    "All your pairs turn at one frequency, 1: the exponent is 0 everywhere (an integer division, //, makes it so), or "
+    "the base is 1.",
     hint="Print the exponents 2i / d_model. Which kind of division do you use?",
     section=WRONG,
     part="exponent",

@@ -103,7 +103,8 @@ def rotary_exponent_doubled(length: int, features: int, start: int) -> Tensor:
 
 @bug(
     ROTARY_BUGS,
-    "Your exponent lacks its factor 2: it is i / E for pair i, and should be 2i / E.",
+    "Your exponent lacks its factor 2: it is i / E for pair i, and should be 2i / E. A base of 100 gives the "
+    "same numbers.",
     hint="The exponents should run from 0 to almost 1. How far do yours get?",
     section=WRONG,
     part="angles",
@@ -258,3 +259,36 @@ def overwritten_too_early(x: Tensor, angles: Tensor) -> Tensor:
 )
 def heads_counted(x: Tensor, start: int) -> Tensor:
     return build_rotary({})(x.transpose(1, 2), start).transpose(1, 2)
+
+
+@bug(
+    ROTARY_BUGS,
+    "Two conventions are mixed: your angles take neighbours (2i, 2i + 1) for a pair and your turned copy of x one "
+    "feature of each half, or the other way round. Both should take neighbours.",
+    hint="Which angle does feature 1 get, and with which feature is it turned?",
+    section=WRONG,
+    part="turn",
+    also=(lambda x, angles: _with(x, torch.cat([angles, angles], dim=-1), _neighbours_turned(x)),),
+)
+def conventions_mixed(x: Tensor, angles: Tensor) -> Tensor:
+    one, other = x.chunk(2, dim=-1)
+    return _with(x, angles.repeat_interleave(2, dim=-1), torch.cat([-other, one], dim=-1))
+
+
+def _neighbours_turned(x: Tensor) -> Tensor:
+    return torch.stack([-x[..., 1::2], x[..., 0::2]], dim=-1).flatten(-2)
+
+
+def _with(x: Tensor, angles: Tensor, turned: Tensor) -> Tensor:
+    return x * angles.cos() + turned * angles.sin()
+
+
+@bug(
+    ROTARY_BUGS,
+    "Nothing turns: your function returns x as it is.",
+    hint="What becomes of the pairs that you have turned?",
+    section=ROTARY,
+    part="turn",
+)
+def nothing_turned(x: Tensor, angles: Tensor) -> Tensor:
+    return x.clone()

@@ -215,3 +215,50 @@ def bias_outside(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> T
 )
 def tanh_of_each_part(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
     return torch.tanh(x @ w_x.T + b) + torch.tanh(h @ w_h.T)
+
+
+@bug(
+    RNN_BUGS,
+    "You return the old state; return the new one.",
+    hint="Which of your variables holds the tanh?",
+    section=CELL,
+)
+def old_state_returned(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return h.clone()
+
+
+@bug(
+    RNN_BUGS,
+    "You take the tangent, tan; it should be tanh, which gives -1 to 1: an h is missing.",
+    hint="Can your state leave the range of -1 to 1?",
+    section=CELL,
+    part="squash",
+)
+def tan_for_tanh(total: Tensor) -> Tensor:
+    return torch.tan(total)
+
+
+@bug(
+    RNN_BUGS,
+    "One of the terms has a minus; the input's, the state's and the bias's contributions are all added.",
+    hint="Which signs stand between the three terms of your sum?",
+    section=CELL,
+    part="sum",
+    also=(
+        lambda x, h, w_x, w_h, b: right_sum(x, h, w_x, w_h, -b),
+        lambda x, h, w_x, w_h, b: right_sum(-x, h, w_x, w_h, b),
+    ),
+)
+def subtracted(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return right_sum(x, -h, w_x, w_h, b)
+
+
+@bug(
+    RNN_BUGS,
+    "The old state is added as it is; it should be multiplied by w_h, transposed, first.",
+    hint="Does w_h appear in your code?",
+    section=CELL,
+    part="sum",
+)
+def state_added_without_its_matrix(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b: Tensor) -> Tensor:
+    return x @ w_x.T + h + b

@@ -23,6 +23,9 @@ def _parts(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Ten
     return *(x @ w_x.T + b_x).chunk(3, dim=-1), *(h @ w_h.T + b_h).chunk(3, dim=-1)
 
 
+parts = _parts  # for `recurrent_gru_blocks`
+
+
 def right_gru_cell(x: Tensor, h: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
     """Return the next state (B, D)."""
     x_r, x_z, x_n, h_r, h_z, h_n = _parts(x, h, w_x, w_h, b_x, b_h)

@@ -32,6 +32,9 @@ def _surprise(logits: Tensor, targets: Tensor) -> Tensor:
     return -logits.log_softmax(dim=-1).gather(-1, targets[..., None]).squeeze(-1)
 
 
+surprise = _surprise  # for `training_loss_means`
+
+
 @bug(
     LOSS_BUGS,
     "The padding is counted: your loss averages over all positions, padding included. Leave out the targets that are "

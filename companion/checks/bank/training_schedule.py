@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from companion.checks._spec import Bug, bug, section
 
@@ -145,3 +146,110 @@ def one_step_ahead(step: int, d_model: int, warmup_steps: int) -> float:
 )
 def one_step_behind(step: int, d_model: int, warmup_steps: int) -> float:
     return right_schedule(step - 1, d_model, warmup_steps)
+
+
+@bug(
+    SCHEDULE_BUGS,
+    "Your rate has -1/2 without parentheses: Python reads d_model ** -1 / 2 as (d_model ** -1) / 2. Write ** -0.5, and "
+    "** -1.5.",
+    hint="Python raises to a power before it divides. What is 4 ** -1 / 2?",
+    section=SCHEDULE,
+    also=(
+        lambda step, d_model, warmup_steps: d_model**-1 / 2 * min(step**-0.5, step * warmup_steps**-1.5),
+        lambda step, d_model, warmup_steps: d_model**-0.5 * min(step**-1 / 2, step * warmup_steps**-1.5),
+        lambda step, d_model, warmup_steps: d_model**-0.5 * min(step**-0.5, step * warmup_steps**-3 / 2),
+        lambda step, d_model, warmup_steps: d_model**-0.5 * min(step**-1 / 2, step * warmup_steps**-3 / 2),
+    ),
+)
+def powers_without_parentheses(step: int, d_model: int, warmup_steps: int) -> float:
+    return d_model**-1 / 2 * min(step**-1 / 2, step * warmup_steps**-3 / 2)
+
+
+@bug(
+    SCHEDULE_BUGS,
+    "d_model and warmup_steps are exchanged: the function takes step, d_model, warmup_steps, in this order.",
+    hint="Which of the two numbers does the peak come at?",
+    section=SCHEDULE,
+)
+def arguments_exchanged(step: int, d_model: int, warmup_steps: int) -> float:
+    return right_schedule(step, warmup_steps, d_model)
+
+
+@bug(
+    SCHEDULE_BUGS,
+    "Your rate adds the two terms; it should take the smaller one.",
+    hint="Follow both terms from step 1. Which one is small there?",
+    section=SCHEDULE,
+)
+def sum_for_min(step: int, d_model: int, warmup_steps: int) -> float:
+    return d_model**-0.5 * (step**-0.5 + step * warmup_steps**-1.5)
+
+
+@bug(
+    SCHEDULE_BUGS,
+    "Your rate falls with the steps since the warm-up; it should fall with the root of step itself, counted from the "
+    "start, so that the two halves of the curve meet.",
+    hint="At step = warmup_steps the two terms should be equal. Are yours?",
+    section=SCHEDULE,
+    also=(
+        lambda step, d_model, warmup_steps: _restarted(step, d_model, warmup_steps, first=1),
+        lambda step, d_model, warmup_steps: _restarted(step, d_model, warmup_steps, first=0),
+    ),
+)
+def decay_counted_from_the_peak(step: int, d_model: int, warmup_steps: int) -> float:
+    if step < warmup_steps:
+        return d_model**-0.5 * step * warmup_steps**-1.5
+    return d_model**-0.5 * (step - warmup_steps + 1) ** -0.5
+
+
+def _restarted(step: int, d_model: int, warmup_steps: int, first: int) -> float:
+    if step <= warmup_steps:
+        return d_model**-0.5 * step * warmup_steps**-1.5
+    return d_model**-0.5 * (step - warmup_steps + first) ** -0.5
+
+
+@bug(
+    SCHEDULE_BUGS,
+    "Your rate has the right shape, but warmup_steps ** -0.5 is missing from its height: the peak is "
+    "1 / sqrt(d_model * warmup_steps).",
+    hint="What is the paper's rate at step = warmup_steps?",
+    section=SCHEDULE,
+    also=(lambda step, d_model, warmup_steps: min(step / warmup_steps, (warmup_steps / step) ** 0.5),),
+)
+def peak_without_warm_up(step: int, d_model: int, warmup_steps: int) -> float:
+    return d_model**-0.5 * min(step / warmup_steps, (warmup_steps / step) ** 0.5)
+
+
+@bug(
+    SCHEDULE_BUGS,
+    "Your rate falls in a straight line, or like a cosine, after the warm-up; it should fall with the inverse root of "
+    "the step.",
+    hint="Four times as many steps should halve the rate, however late it is.",
+    section=SCHEDULE,
+    also=(lambda step, d_model, warmup_steps: _until_zero(step, d_model, warmup_steps, _half_cosine),),
+)
+def falls_to_zero(step: int, d_model: int, warmup_steps: int) -> float:
+    return _until_zero(step, d_model, warmup_steps, lambda share: 1 - share)
+
+
+def _half_cosine(share: float) -> float:
+    return (1 + math.cos(math.pi * share)) / 2
+
+
+def _until_zero(step: int, d_model: int, warmup_steps: int, fall: Callable[[float], float]) -> float:
+    """Rise to the peak, then fall to 0 in as many steps."""
+    peak = (d_model * warmup_steps) ** -0.5
+    if step <= warmup_steps:
+        return peak * step / warmup_steps
+    return peak * fall(min(1.0, step / warmup_steps - 1))
+
+
+@bug(
+    SCHEDULE_BUGS,
+    "Your function always takes 4000 for warmup_steps, or 512 for d_model, as in the paper; take what is given.",
+    hint="Do both d_model and warmup_steps appear in your code?",
+    section=SCHEDULE,
+    also=(lambda step, d_model, warmup_steps: right_schedule(step, 512, warmup_steps),),
+)
+def numbers_of_the_paper(step: int, d_model: int, warmup_steps: int) -> float:
+    return right_schedule(step, d_model, 4000)
