@@ -46,6 +46,22 @@ def test_a_changed_script_starts_afresh(script):
     assert [run["version"] for run in load_result("twice")["runs"]] == [2]
 
 
+def twice(seed):
+    """Stand where another process finds it."""
+    return {"twice": 2 * seed}
+
+
+def test_runs_may_go_side_by_side(script):
+    store_runs(str(script), "?", twice, seeds=[3, 5, 7], key="number", processes=2)
+    assert load_result("twice")["runs"] == [{"number": n, "twice": 2 * n} for n in (3, 5, 7)]
+
+
+def test_what_is_no_longer_asked_for_is_dropped(script):
+    store_runs(str(script), "?", twice, seeds=[3, 5])
+    store_runs(str(script), "?", twice, seeds=[7, 5])
+    assert [run["seed"] for run in load_result("twice")["runs"]] == [7, 5]
+
+
 def test_line_ends_do_not_change_the_hash(script):
     before = script_hash(script)
     script.write_bytes(b"first version\r\n")

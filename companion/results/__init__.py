@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +42,24 @@ def load_result(name: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def store_runs(script: str, question: str, run: Callable[[int], dict[str, Any]], seeds: Iterable[int]) -> None:
+def store_runs(
+    script: str,
+    question: str,
+    run: Callable[[Any], dict[str, Any]],
+    seeds: Iterable[Any],
+    *,
+    key: str = "seed",
+    processes: int = 1,
+) -> None:
     """Call ``run(seed)`` for every seed and store what it returns, after each one; seeds that are stored are skipped.
 
     Args:
         script: the script's ``__file__``; its hash is stored, and a changed script starts afresh.
         question: what the experiment asks.
         run: returns numbers, lists and strings only.
-        seeds: decides the runs.
+        seeds: decides the runs; what is stored of others is dropped.
+        key: what to call a seed, where it is not one.
+        processes: how many runs at a time.
     """
     path = FOLDER / f"{Path(script).stem}.json"
     result: dict[str, Any] = {
@@ -61,15 +73,29 @@ def store_runs(script: str, question: str, run: Callable[[int], dict[str, Any]],
     }
     if path.is_file() and load_result(path.stem)["script_sha256"] == result["script_sha256"]:
         result = load_result(path.stem)
-    done = {stored["seed"] for stored in result["runs"]}
-    for seed in seeds:
-        if seed in done:
-            continue
+    seeds = list(seeds)
+    result["runs"] = [stored for stored in result["runs"] if stored[key] in seeds]
+    done = [stored[key] for stored in result["runs"]]
+    missing = [seed for seed in seeds if seed not in done]
+    with _mapping(processes) as mapping:
         started = time.perf_counter()
-        result["runs"].append({"seed": seed, **run(seed)})
-        result["seconds"] = round(result["seconds"] + time.perf_counter() - started, 1)
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        print(f"seed {seed}: {result['runs'][-1]}", flush=True)
+        for seed, found in zip(missing, mapping(run, missing), strict=True):
+            result["runs"].append({key: seed, **found})
+            result["seconds"] = round(result["seconds"] + time.perf_counter() - started, 1)
+            started = time.perf_counter()
+            result["runs"].sort(key=lambda stored: seeds.index(stored[key]))
+            path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            print(f"{key} {seed}: {found}", flush=True)
+
+
+@contextmanager
+def _mapping(processes: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Give a `map` that yields each result as it comes, from so many processes."""
+    if processes == 1:
+        yield map
+        return
+    with multiprocessing.Pool(processes) as pool:
+        yield pool.imap
 
 
 def script_hash(script: str | os.PathLike[str]) -> str:

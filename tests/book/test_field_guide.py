@@ -8,7 +8,7 @@ import torch
 from companion import check
 from companion.results import load_result
 from tools import field_guide
-from tools.field_guide import asking, evidence, own_tests, pages, pictures, symptoms, training
+from tools.field_guide import asking, ends, evidence, own_tests, pages, pictures, symptoms, training
 from tools.first_cell import ROOT
 
 PAGES = {path.stem: path.read_text(encoding="utf8") for path in sorted((ROOT / "book").glob("field_guide*.md"))}
@@ -30,7 +30,7 @@ def guide(name):
 
 def test_every_check_stands_on_one_page():
     named = [name for text in PAGES.values() for name in field_guide.MARK.findall(text)]
-    assert sorted(named) == sorted([*check.CHECKS, "symptoms"])
+    assert sorted(named) == sorted([*check.CHECKS, "symptoms", "training"])
     for stem in PAGES.keys() - {"field_guide"}:
         assert f"]({stem}.md)" in PAGES["field_guide"]
     listed = re.findall(r"^\| \[.+?\]\((field_guide_\w+)\.md\) \| (.+) \|$", PAGES["field_guide"], re.MULTILINE)
@@ -156,25 +156,59 @@ def test_heads_are_drawn_by_numbers_that_say_where_they_come_from():
     assert re.findall(r">(\d+)\*?</td>", bug)[3:6] == ["10", "12", "14"]
 
 
+def said_of_training(name, bug):
+    one, entry = check.CHECKS[name], entry_of(name, bug)
+    return training.in_training(one, entry, pages.shown(name, bug))
+
+
 def test_measured_sentences_are_those_of_the_experiment():
-    runs = load_result("wrong_masks")["runs"]
-    entry = entry_of("attention", "mask_ignored")
-    said = training.in_training(check.CHECKS["attention"], entry, None)
-    low = min(run["arms"]["no look-ahead mask"]["validation_loss"] for run in runs)
-    assert said.startswith("Measured in the decoder's self-attention (3 seeds, 250 steps): held-out loss ")
-    assert f"loss {low:.3f}" in said
-    assert "0 % of new numbers translated without a mistake" in said
-    said = training.in_training(check.CHECKS["rotary"], entry_of("rotary", "one_position_for_all"), None)
-    positions = [run["accuracy"]["none"][run["lengths"].index(10)] for run in load_result("positions")["runs"]]
-    assert f"right on {100 * min(positions):.0f} to {100 * max(positions):.0f} % of sequences" in said
+    runs = load_result("bugs_in_training")["runs"]
+    right = [run for run in runs if run["arm"].startswith("transformer right ")]
+    low, high = (f(round(100 * run["exact_match"]) for run in right) for f in (min, max))
+    assert len(right) == 5
+    for name, bug in (("attention", "no_scaling"), ("decoder_layer", "causal_mask_forgotten")):
+        (run,) = (run for run in runs if run["arm"].startswith(f"{name} {bug} "))
+        said = said_of_training(name, bug)
+        assert f"Held-out loss {run['loss']:.2f} (right: " in said
+        assert f"); {100 * run['exact_match']:.0f} % of new numbers without a mistake" in said
+        assert f"(right: {low} to {high} %)" in said
+    assert "its loss looks right, and what it writes is wrong" in said
+    assert said_of_training("attention", "mask_inverted").startswith("Measured: the loss of step 1 is NaN")
+    assert said_of_training("combine_masks", "combined_by_sum") == "Measured: the first batch raises a `TypeError`."
 
 
-@pytest.mark.parametrize("key", [*training.ARMS, *training.DERIVED], ids=lambda key: "-".join(key))
+def test_the_ends_are_counted_once_each():
+    head, _, *rows = (line.strip("| ").split(" | ") for line in ends.table().splitlines())
+    assert len(head) == 2 + len(ends.ENDS)
+    counts = [[int(cell) for cell in row[1:]] for row in rows]
+    assert all(row[0] == sum(row[1:]) for row in counts)
+    assert counts[-1] == [sum(column) for column in zip(*counts[:-1], strict=True)]
+    assert counts[-1][0] == len([run for run in load_result("bugs_in_training")["runs"] if " right " not in run["arm"]])
+
+
+def test_what_the_finding_says():
+    *_, total = (line.strip("| ").split(" | ") for line in ends.table().splitlines())
+    bugs, *counts = map(int, total[1:])
+    found = dict(zip(ends.ENDS, counts, strict=True))
+    assert found["alike"] > bugs / 2
+    assert found["error"] + found["nan"] < bugs / 5
+    assert found["noise"] > 20
+    silent = [("decoder_layer", "self_attention_missing"), ("feed_forward", "activation_missing")]
+    silent += [("positional", "frequency_inverted"), ("multi_head", "single_head")]
+    assert {ends.measured(*key)[0] for key in silent} == {"alike"}
+
+
+def test_a_derived_no_difference_is_measured_too():
+    """Whatever is said not to show in training was hardly to be told from the right one there."""
+    silent = [key for key, said in training.DERIVED.items() if said.startswith("Derived: not at all")]
+    assert len(silent) >= 10
+    assert {ends.measured(*key)[0] for key in silent} == {"alike"}
+
+
+@pytest.mark.parametrize("key", training.DERIVED, ids=lambda key: "-".join(key))
 def test_what_is_said_of_training_is_said_of_a_bug(key):
     name, bug = key
-    entry = entry_of(name, bug)
-    assert pages.home(check.CHECKS[name], entry) == name
-    assert not (key in training.ARMS and key in training.DERIVED)
+    assert pages.home(check.CHECKS[name], entry_of(name, bug)) == name
 
 
 def rotated(bug):

@@ -6,7 +6,7 @@ from functools import cache
 
 from companion.checks import CHECKS
 
-from . import evidence, pictures, symptoms, training
+from . import ends, evidence, pictures, symptoms, training
 
 MARK = re.compile(r"^% field guide: (.+)$", re.MULTILINE)
 Link = Callable[[str, str], str]
@@ -19,10 +19,16 @@ def write(text: str, link: Link) -> str:
     """Put the guide into a page.
 
     Args:
-        text: the page. ``% field guide: symptoms`` stands for the symptoms, ``% field guide: NAME`` for a check.
+        text: the page. ``% field guide: symptoms`` stands for the symptoms, ``% field guide: training`` for what came
+            of training with the bugs, ``% field guide: NAME`` for a check.
         link: given a chapter's stem and a heading, returns where that is, or nothing if the book does not have it.
     """
-    return MARK.sub(lambda found: _symptoms() if found[1] == "symptoms" else _check(CHECKS[found[1]], link), text)
+
+    def part(found: re.Match) -> str:
+        name = found[1]
+        return {"symptoms": _symptoms, "training": ends.table}.get(name, lambda: _check(CHECKS[name], link))()
+
+    return MARK.sub(part, text)
 
 
 @cache

@@ -1,31 +1,9 @@
-"""How a bug shows in training: measured, where an experiment of the book did so; derived, where it can be proved.
+"""How a bug shows in training: measured, by the experiment `bugs_in_training`; derived as well, where it can be proved.
 
-For all other bugs the guide says that it was not measured. A derived sentence holds for a model that is trained from
-scratch with the layers of this course.
+A derived sentence holds for a model that is trained from scratch with the layers of this course.
 """
 
-from companion.results import load_result
-
-# Which arm of the experiment `wrong_masks` is which bug, where it stands in the decoder's self-attention; some
-# stand in the encoder, and one in the source's mask.
-ARMS = {
-    ("attention", "mask_ignored"): "no look-ahead mask",
-    ("attention", "hidden_scores_become_zero"): "filled with 0",
-    ("attention", "mask_after_softmax"): "masked after softmax",
-    ("causal_mask", "hides_nothing"): "no look-ahead mask",
-    ("causal_mask", "sees_one_step_ahead"): "one step ahead",
-    ("combine_masks", "only_padding"): "no look-ahead mask",
-    ("multi_head", "mask_not_used"): "no look-ahead mask",
-    ("multi_head", "hidden_scores_are_zero"): "filled with 0",
-    ("multi_head", "mask_after_the_softmax"): "masked after softmax",
-    ("decoder_layer", "causal_mask_forgotten"): "no look-ahead mask",
-    ("decoder_layer", "one_step_into_the_future"): "one step ahead",
-    ("transformer", "causal_mask_forgotten"): "no look-ahead mask",
-    ("transformer", "one_step_into_the_future"): "one step ahead",
-    ("transformer", "causal_encoder"): "look-ahead in encoder",
-    ("encoder_layer", "causal_mask_in_the_encoder"): "look-ahead in encoder",
-    ("padding_mask", "padding_not_hidden"): "source padding forgotten",
-}
+from . import ends
 
 _RENAMED = (
     "Derived: it trains as the right one does; the same parameters have other names, or are transposed. It shows when "
@@ -107,6 +85,9 @@ DERIVED = {
     ("causal_mask", "aligned_top_left"): _EQUAL_LENGTHS,
     ("causal_mask", "shifted_the_wrong_way"): _EQUAL_LENGTHS,
     ("causal_mask", "key_len_ignored"): _EQUAL_LENGTHS,
+    ("padding_mask", "padding_not_hidden"): (
+        "Beside a much longer sentence many more translations are wrong, as chapter *masks* measures."
+    ),
     ("padding_mask", "pad_id_taken_for_zero"): "Derived: not at all while pad_id is 0.",
     ("padding_mask", "greater_than_pad_id"): "Derived: not at all while pad_id is 0 and no id is negative.",
     ("decoder_layer", "causal_only_while_training"): (
@@ -139,60 +120,19 @@ DERIVED = {
 
 
 def in_training(check, entry, shown) -> str:
-    """Say how a bug shows in training, or that it was not measured."""
+    """Say how a bug shows in training."""
     key = (check.name, entry.name)
-    if key in ARMS:
-        return _measured(ARMS[key])
-    if key == ("rotary", "one_position_for_all"):
-        return _without_positions()
-    if key in DERIVED:
-        return DERIVED[key]
     if check.name == "greedy":
         return _NEVER_TRAINED
     if check.name == "kv_cache":
         return _NO_CACHE
-    if shown.structural:
-        return "Not measured here."
-    kinds = {answer.kind for answer in shown.answers}
-    if kinds == {"raised"}:
-        return "Derived: it never starts, since the first batch raises an error."
-    if shown.idle:
-        few, more = ", ".join(f"`{name}`" for name in shown.idle[:4]), len(shown.idle) - 4
-        what = f"{few} and {more} more" if more > 0 else few
-        verbs = ("gets", "does") if len(shown.idle) == 1 else ("get", "do")
-        return f"Derived: {what} {verbs[0]} no gradient and {verbs[1]} not learn."
-    return "Not measured here."
+    return " ".join(filter(None, [ends.measured(*key)[1], DERIVED.get(key) or _idle(shown)]))
 
 
-def _measured(arm: str) -> str:
-    runs = load_result("wrong_masks")["runs"]
-    ours, right = ([run["arms"][name] for run in runs] for name in (arm, "right"))
-    padded = "with 40 more padding tokens " if arm == "source padding forgotten" else ""
-    score = "exact_match_padded" if padded else "exact_match"
-    where = {
-        "look-ahead in encoder": "in every layer of the encoder",
-        "source padding forgotten": "for the source, in encoder and cross-attention",
-    }.get(arm, "in the decoder's self-attention")
-    return (
-        f"Measured {where} ({len(runs)} seeds, {runs[0]['steps']} steps): held-out loss "
-        f"{_span(ours, 'validation_loss')}, right {_span(right, 'validation_loss')}; {padded}"
-        f"{_span(ours, score, percent=True)} of new numbers translated without a mistake, right "
-        f"{_span(right, score, percent=True)}."
-    )
-
-
-def _without_positions() -> str:
-    runs = load_result("positions")["runs"]
-    at = runs[0]["lengths"].index(10)
-    none, rotary = ([{"right": run["accuracy"][arm][at]} for run in runs] for arm in ("none", "rotary"))
-    return (
-        "Derived: queries and keys turn alike, so the scores are those without positions. Measured without positions "
-        f"({len(runs)} seeds): right on {_span(none, 'right', percent=True)} of sequences of 10 letters, where rotary "
-        f"positions are on {_span(rotary, 'right', percent=True)}."
-    )
-
-
-def _span(arms, name: str, percent: bool = False) -> str:
-    values = sorted({f"{100 * arm[name]:.0f}" if percent else f"{arm[name]:.3f}" for arm in arms}, key=float)
-    unit = " %" if percent else ""
-    return f"{values[0]}{unit}" if len(values) == 1 else f"{values[0]} to {values[-1]}{unit}"
+def _idle(shown) -> str:
+    if not shown.idle or shown.structural or {answer.kind for answer in shown.answers} == {"raised"}:
+        return ""
+    few, more = ", ".join(f"`{name}`" for name in shown.idle[:4]), len(shown.idle) - 4
+    what = f"{few} and {more} more" if more > 0 else few
+    verbs = ("gets", "does") if len(shown.idle) == 1 else ("get", "do")
+    return f"Derived: {what} {verbs[0]} no gradient and {verbs[1]} not learn."
