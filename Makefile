@@ -84,5 +84,5 @@ $(STAMPS)/book: $(INSTALLED) $(LIST) $(filter companion/% tools/%,$(CODE)) $(BOO
 
 $(STAMPS)/pages: $(STAMPS)/book $(CODE)
 	@echo "--- The built pages"
-	$(PYTEST) -q -m pages tests/book
+	$(PYTEST) -q -m pages tests/book -n $(JOBS)
 	@touch $@

@@ -60,7 +60,7 @@ def table() -> str:
     head = ["check", "bugs", *(head for head, _ in ENDS.values())]
     lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
     for name, ends in rows.items():
-        said = f"`{name}`" if name != "all" else "all"
+        said = f"[{name.replace('_', ' ')}](#guide-{name.replace('_', '-')})" if name != "all" else "all"
         lines.append([said, str(ends.total()), *(str(ends[end]) for end in ENDS)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
