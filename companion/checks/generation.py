@@ -15,6 +15,7 @@ from companion.checks._spec import Check, Evidence, Probe
 from companion.checks._steps import Steps
 from companion.checks.bank import generation as bank
 from companion.checks.bank import generation_cache as caches
+from companion.checks.bank.generation_memory import REMEMBER_BUGS
 
 _LONGEST = 200
 
@@ -158,7 +159,7 @@ KV_CACHE: Check = Check(
     kind="float",
     right=caches.build_kv_cache({}),
     make_probes=make_kv_cache_probes,
-    bank=tuple(caches.CACHE_BUGS),
+    bank=(*caches.SEE_BUGS, *REMEMBER_BUGS, *caches.ANSWER_BUGS),
     section=caches.MODES,
     build=caches.build_kv_cache,
     look=_look_at_cache,

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from companion.add_norm import AddNorm
 from companion.checks._spec import Bug, bug, section
 from companion.checks._variants import Variant
-from companion.checks.bank.encoder_layer import nan_where_empty
+from companion.checks.bank.encoder_layer import RightLayer, Sublayer, nan_where_empty
 from companion.feed_forward import FeedForward
 from companion.multi_head import MultiHeadAttention
 
@@ -29,11 +29,10 @@ MASKS = section("masks", "What goes wrong")
 
 MASKED_BUGS: list[Bug] = []
 
-Sublayer = Callable[[Tensor], Tensor]
 Mask = Tensor | None
 
 
-class RightDecoderLayer(nn.Module):
+class RightDecoderLayer(RightLayer):
     """The right decoder layer, in parts that can be replaced one by one."""
 
     def __init__(self, d_model: int, num_heads: int, d_ff: int) -> None:
@@ -52,21 +51,6 @@ class RightDecoderLayer(nn.Module):
     def cross(self, x: Tensor, memory: Tensor, memory_mask: Mask) -> Tensor:
         out: Tensor = self.cross_attention(x, memory, memory_mask)
         return out
-
-    def feed(self, x: Tensor) -> Tensor:
-        out: Tensor = self.feed_forward(x)
-        return out
-
-    def around(self, add_norm: AddNorm, x: Tensor, sublayer: Sublayer) -> Tensor:
-        """Put a residual connection and a norm around any sublayer."""
-        out: Tensor = add_norm(x, sublayer)
-        return out
-
-    def first(self, x: Tensor, sublayer: Sublayer) -> Tensor:
-        return self.around(self.add_norm1, x, sublayer)
-
-    def second(self, x: Tensor, sublayer: Sublayer) -> Tensor:
-        return self.around(self.add_norm2, x, sublayer)
 
     def third(self, x: Tensor, sublayer: Sublayer) -> Tensor:
         return self.around(self.add_norm3, x, sublayer)

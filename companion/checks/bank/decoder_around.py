@@ -12,8 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from companion.checks._spec import Bug, bug
-from companion.checks.bank.decoder import LAYER, WRONG, Sublayer
+from companion.checks.bank.decoder import LAYER, WRONG
 from companion.checks.bank.decoder_layer import RESIDUAL
+from companion.checks.bank.encoder_layer import Sublayer
 
 AROUND_BUGS: list[Bug] = []
 

@@ -28,7 +28,30 @@ ENCODER_LAYER_BUGS: list[Bug] = []
 Sublayer = Callable[[Tensor], Tensor]
 
 
-class RightEncoderLayer(nn.Module):
+class RightLayer(nn.Module):
+    """What the right layers of encoder and decoder have in common."""
+
+    feed_forward: FeedForward
+    add_norm1: AddNorm
+    add_norm2: AddNorm
+
+    def feed(self, x: Tensor) -> Tensor:
+        out: Tensor = self.feed_forward(x)
+        return out
+
+    def around(self, add_norm: AddNorm, x: Tensor, sublayer: Sublayer) -> Tensor:
+        """Put a residual connection and a norm around any sublayer."""
+        out: Tensor = add_norm(x, sublayer)
+        return out
+
+    def first(self, x: Tensor, sublayer: Sublayer) -> Tensor:
+        return self.around(self.add_norm1, x, sublayer)
+
+    def second(self, x: Tensor, sublayer: Sublayer) -> Tensor:
+        return self.around(self.add_norm2, x, sublayer)
+
+
+class RightEncoderLayer(RightLayer):
     """The right encoder layer, in parts that can be replaced one by one."""
 
     def __init__(self, d_model: int, num_heads: int, d_ff: int) -> None:
@@ -41,21 +64,6 @@ class RightEncoderLayer(nn.Module):
     def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
         out: Tensor = self.self_attention(x, mask=mask)
         return out
-
-    def feed(self, x: Tensor) -> Tensor:
-        out: Tensor = self.feed_forward(x)
-        return out
-
-    def around(self, add_norm: AddNorm, x: Tensor, sublayer: Sublayer) -> Tensor:
-        """Put a residual connection and a norm around either sublayer."""
-        out: Tensor = add_norm(x, sublayer)
-        return out
-
-    def first(self, x: Tensor, sublayer: Sublayer) -> Tensor:
-        return self.around(self.add_norm1, x, sublayer)
-
-    def second(self, x: Tensor, sublayer: Sublayer) -> Tensor:
-        return self.around(self.add_norm2, x, sublayer)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.second(self.first(x, lambda x: self.attend(x, mask)), self.feed)

@@ -1,4 +1,4 @@
-"""Wrong ways of attending with a cache. What goes wrong is what is remembered, what may be seen, or the scores.
+"""Wrong ways of attending with a cache, and how to put a step together. Here: what may be seen, and the answer.
 
 Shapes: B batch, H heads, N new tokens, K tokens so far, E features of a key, V of a value.
 """
@@ -21,7 +21,8 @@ MODES = section("masks", "In both modes, with a cache and without")
 ONE_BY_ONE = section("transformer", "One token at a time")
 SCORES = section("attention", "By hand")
 
-CACHE_BUGS: list[Bug] = []
+SEE_BUGS: list[Bug] = []
+ANSWER_BUGS: list[Bug] = []
 
 Cache = Any
 Seen = tuple[Tensor, Tensor]
@@ -33,7 +34,7 @@ def build_kv_cache(parts: Mapping[str, Callable[..., Any]]) -> Callable[..., tup
     The parts: remember(cache, key, value) gives the keys and values to look at and the new cache; see(queries, keys,
     first) the mask; scores(query, keys); finish(weights, values).
     """
-    remember = parts.get("remember", _remember)
+    remember = parts.get("remember", right_remember)
     see = parts.get("see", _see)
     scores = parts.get("scores", _scores)
     answer = parts.get("answer", _answer)
@@ -47,8 +48,9 @@ def build_kv_cache(parts: Mapping[str, Callable[..., Any]]) -> Callable[..., tup
     return step
 
 
-def _remember(cache: Cache, key: Tensor, value: Tensor) -> tuple[Seen, Cache]:
-    seen = (key, value) if cache is None else (_after(cache[0], key), _after(cache[1], value))
+def right_remember(cache: Cache, key: Tensor, value: Tensor) -> tuple[Seen, Cache]:
+    """Return the keys and values so far, which are the new cache as well."""
+    seen = (key, value) if cache is None else (after(cache[0], key), after(cache[1], value))
     return seen, seen
 
 
@@ -64,7 +66,8 @@ def _answer(weights: Tensor, values: Tensor) -> Tensor:
     return weights @ values  # (B, H, N, V)
 
 
-def _after(old: Tensor, new: Tensor) -> Tensor:
+def after(old: Tensor, new: Tensor) -> Tensor:
+    """Append new tokens (B, H, N, E) to old ones."""
     return torch.cat([old, new], dim=-2)
 
 
@@ -72,7 +75,7 @@ def _after(old: Tensor, new: Tensor) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    SEE_BUGS,
     "The causal mask is aligned top-left, as torch's is_causal=True is: the first new query counts as the first token. "
     "With a cache it is a later one, so the mask has to be aligned bottom-right.",
     hint="One new query and five keys: which of the keys may it see?",
@@ -84,7 +87,7 @@ def mask_aligned_top_left(queries: int, keys: int, first: bool) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    SEE_BUGS,
     "There is no causal mask: where several tokens come in one call, each sees those after it.",
     hint="Three tokens come at once. May the first look at the third?",
     section=MODES,
@@ -95,7 +98,7 @@ def no_mask(queries: int, keys: int, first: bool) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    SEE_BUGS,
     "The first call has no causal mask: the tokens of the prompt see those after them. Later calls are right.",
     hint="What is the mask when the cache is None?",
     section=MODES,
@@ -106,7 +109,7 @@ def prompt_unmasked(queries: int, keys: int, first: bool) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    SEE_BUGS,
     "Only the first call has a causal mask: where several tokens come in a later call, each sees those after it.",
     hint="What is the mask when there is a cache and two tokens come at once?",
     section=MODES,
@@ -117,7 +120,7 @@ def later_calls_unmasked(queries: int, keys: int, first: bool) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    SEE_BUGS,
     "A new token does not see itself: the mask leaves out its own key.",
     hint="Is the key of the new token among those that its query may look at?",
     section=ALIGNED,
@@ -130,7 +133,7 @@ def own_key_hidden(queries: int, keys: int, first: bool) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    SEE_BUGS,
     "A new token sees one token into the future, where it came in the same call: the mask is off by one.",
     hint="Which diagonal of the mask belongs to the last of the new tokens?",
     section=ALIGNED,
@@ -141,7 +144,7 @@ def one_token_ahead(queries: int, keys: int, first: bool) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    SEE_BUGS,
     "Only the newest tokens are looked at: the cache is handed on, but attention does not use it.",
     hint="Change the first token: does the last output move?",
     section=MODES,
@@ -152,7 +155,7 @@ def cache_not_looked_at(queries: int, keys: int, first: bool) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    SEE_BUGS,
     "The causal mask is the wrong way round: each new token sees those after it, and not itself or those before.",
     hint="Which keys does the first token of a prompt know?",
     section=MODES,
@@ -162,112 +165,11 @@ def mask_inverted(queries: int, keys: int, first: bool) -> Tensor:
     return ~_see(queries, keys, first)
 
 
-# --- what is remembered
-
-
-@bug(
-    CACHE_BUGS,
-    "The cache is overwritten by the newest keys and values; they should be added to those before.",
-    hint="After the third call, how many tokens does your cache hold?",
-    section=ONE_BY_ONE,
-    part="remember",
-)
-def cache_overwritten(cache: Cache, key: Tensor, value: Tensor) -> tuple[Seen, Cache]:
-    return _remember(cache, key, value)[0], (key, value)
-
-
-@bug(
-    CACHE_BUGS,
-    "The cache never grows: it holds what came in the first call, for ever.",
-    hint="After the third call, how many tokens does your cache hold?",
-    section=ONE_BY_ONE,
-    part="remember",
-)
-def cache_never_extended(cache: Cache, key: Tensor, value: Tensor) -> tuple[Seen, Cache]:
-    return _remember(cache, key, value)[0], (key, value) if cache is None else cache
-
-
-@bug(
-    CACHE_BUGS,
-    "New keys and values are put in front of the old ones. The causal mask then hides the wrong tokens.",
-    hint="In which order do the tokens stand in your cache, and in which does the mask count them?",
-    section=ALIGNED,
-    part="remember",
-)
-def appended_in_front(cache: Cache, key: Tensor, value: Tensor) -> tuple[Seen, Cache]:
-    seen = (key, value) if cache is None else (_after(key, cache[0]), _after(value, cache[1]))
-    return seen, seen
-
-
-@bug(
-    CACHE_BUGS,
-    "New keys are put in front of the old ones, new values behind: a key's weight falls on another token's value.",
-    hint="Does row j of the keys belong to the same token as row j of the values?",
-    section=ONE_BY_ONE,
-    part="remember",
-)
-def keys_in_front_values_behind(cache: Cache, key: Tensor, value: Tensor) -> tuple[Seen, Cache]:
-    seen = (key, value) if cache is None else (_after(key, cache[0]), _after(cache[1], value))
-    return seen, seen
-
-
-@bug(
-    CACHE_BUGS,
-    "New keys and values are added twice, so that they get a double share of attention.",
-    hint="After a first call with three tokens and a second with one, how many does your cache hold?",
-    section=ONE_BY_ONE,
-    part="remember",
-    also=(
-        # The first call, too.
-        lambda cache, key, value: 2 * (_remember(_remember(cache, key, value)[0], key, value)[0],),
-    ),
-)
-def added_twice(cache: Cache, key: Tensor, value: Tensor) -> tuple[Seen, Cache]:
-    seen = _remember(cache, key, value)[0]
-    return 2 * (seen if cache is None else _remember(seen, key, value)[0],)
-
-
-@bug(
-    CACHE_BUGS,
-    "Your cache holds only the keys; the values of earlier tokens are needed as well.",
-    hint="Of what is the output a weighted mean?",
-    section=ONE_BY_ONE,
-    part="remember",
-)
-def only_keys_cached(cache: Cache, key: Tensor, value: Tensor) -> tuple[Seen, Cache]:
-    keys = key if cache is None else _after(cache, key)
-    return (keys, value), keys
-
-
-@bug(
-    CACHE_BUGS,
-    "Your cache holds only the values; the keys of earlier tokens are needed as well.",
-    hint="With what does a new query compare itself?",
-    section=ONE_BY_ONE,
-    part="remember",
-)
-def only_values_cached(cache: Cache, key: Tensor, value: Tensor) -> tuple[Seen, Cache]:
-    values = value if cache is None else _after(cache, value)
-    return (key, values), values
-
-
-@bug(
-    CACHE_BUGS,
-    "Keys and values change places in your cache.",
-    hint="In which order do you put them into the cache, and in which do you take them out?",
-    section=ONE_BY_ONE,
-    part="remember",
-)
-def keys_and_values_change_places(cache: Cache, key: Tensor, value: Tensor) -> tuple[Seen, Cache]:
-    seen = (key, value) if cache is None else (_after(cache[1], key), _after(cache[0], value))
-    return seen, seen
-
-
 # --- the scores, the answer
 
 
 @bug(
-    CACHE_BUGS,
+    ANSWER_BUGS,
     "The scores are not divided by the root of the number of features, sqrt(E).",
     hint="Compare a single call with plain attention, step by step.",
     section=SCORES,
@@ -278,7 +180,7 @@ def no_scaling(query: Tensor, keys: Tensor) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    ANSWER_BUGS,
     "The scores are divided by the root of the number of tokens so far; it should be sqrt(E), the features of a key.",
     hint="Does your scale change from call to call?",
     section=SCORES,
@@ -289,7 +191,7 @@ def divided_by_root_of_length(query: Tensor, keys: Tensor) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    ANSWER_BUGS,
     "Your output is only that of the last new token; each new token should get one.",
     hint="Three tokens come in a call: how many rows should come back?",
     section=ONE_BY_ONE,
@@ -301,12 +203,12 @@ def only_the_last_output(weights: Tensor, values: Tensor) -> Tensor:
 
 
 @bug(
-    CACHE_BUGS,
+    ANSWER_BUGS,
     "Your weights sum to 1 over the new tokens: the softmax runs over dim -2; it should run over the keys, dim -1.",
     hint="With one new token, what does a softmax over the new tokens give?",
     section=SCORES,
 )
 def softmax_over_queries(query: Tensor, key: Tensor, value: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
-    (keys, values), new_cache = _remember(cache, key, value)
+    (keys, values), new_cache = right_remember(cache, key, value)
     mask = _see(query.size(-2), keys.size(-2), cache is None)
     return _answer(_scores(query, keys).masked_fill(~mask, -torch.inf).softmax(dim=-2).nan_to_num(), values), new_cache
