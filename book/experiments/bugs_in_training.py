@@ -97,19 +97,19 @@ def match(model: Host, task: NumberWords, pairs: list) -> float:
 
 
 def train(
-    name: str, implementation: Callable, seed: int = 0, steps: int = STEPS
+    name: str, handed_in: Callable, seed: int = 0, steps: int = STEPS
 ) -> dict:
-    """Train a model with an implementation in it, and say how it went."""
+    """Train a model with a function or class in it, and say how it went."""
     task = make_task()
     at = "before the first step"
     try:
-        host = plant(name, implementation, task, seed)
+        host = plant(name, handed_in, task, seed)
         config = TrainingConfig(steps=steps, seed=seed, label_smoothing=0.0)
         trainer = Trainer(host, task, config)
         if name == "schedule":
             trainer.optimizer.register_step_pre_hook(
                 lambda optimizer, *_: set_rate(
-                    optimizer, implementation, trainer.step + 1, config, 64
+                    optimizer, handed_in, trainer.step + 1, config, 64
                 )
             )
         trainer.run(progress=False)
@@ -134,11 +134,12 @@ def train(
 
 
 def fingerprint(entry) -> str:
-    """Hash a bug's code, without its decorator and whatever its layout."""
+    """Hash a bug's code, whatever its layout, its name and what is said of it."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(entry.wrong)))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            node.decorator_list = []
+    wrong = tree.body[0]
+    wrong.name, wrong.decorator_list = "_", []
+    if ast.get_docstring(wrong) is not None:
+        del wrong.body[0]
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
 
 
@@ -164,9 +165,9 @@ def run(arm: str) -> dict:
     name, bug, variant = arm.split()
     check = CHECKS[name]
     if bug == "right":
-        return train(name, check.adapt(check.right), seed=int(variant))
+        return train(name, check.right, seed=int(variant))
     entry = next(entry for entry in check.bank if entry.name == bug)
-    return train(name, check.implementations(entry)[0])
+    return train(name, check.implementations(entry)[0].thing)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from companion import NumberWords
-from companion.checks import CHECKS
+from companion.checks import CHECKS, Bank
 from companion.results import FOLDER, load_result, script_hash
 from tools.first_cell import ROOT
 
@@ -132,8 +132,34 @@ def test_wrong_masks_refuses_an_unknown_arm(load_script):
 
 
 def test_bugs_in_training_is_of_the_bank_as_it_stands(load_script):
-    """Whoever adds a bug, or changes one, runs the script again: it trains with what is new."""
-    assert [run["arm"] for run in load_result("bugs_in_training")["runs"]] == load_script("bugs_in_training").arms()
+    """A bug that was not trained with is no mistake, the guide says so; one that has changed since is."""
+    stored, arms = load_result("bugs_in_training")["runs"], load_script("bugs_in_training").arms()
+    assert [run["arm"] for run in stored] == [arm for arm in arms if arm in {run["arm"] for run in stored}]
+    assert len(stored) > 500
+
+
+def test_a_bug_is_the_same_under_another_name_and_with_other_words(load_script):
+    script = load_script("bugs_in_training")
+    bank = Bank(section="none")
+
+    @bank.bug("A hint.")
+    def shifted(x):
+        """It is shifted."""
+        return x + 1
+
+    @bank.bug("Another hint.", also=(lambda x: x + 2,))
+    def moved(x):
+        """It is moved by one: do not
+        move it."""
+        return x + 1
+
+    @bank.bug("A hint.")
+    def moved_by_two(x):
+        """It is shifted."""
+        return x + 2
+
+    one, same, other = map(script.fingerprint, bank)
+    assert one == same != other
 
 
 def test_right_code_makes_the_right_model_wherever_it_is_planted(load_script):
@@ -145,7 +171,7 @@ def test_right_code_makes_the_right_model_wherever_it_is_planted(load_script):
 
     def logits(name):
         one = CHECKS[name]
-        return script.plant(name, one.adapt(one.right), task, seed=0).eval()(source_ids, target_ids)
+        return script.plant(name, one.right, task, seed=0).eval()(source_ids, target_ids)
 
     others = {"rotary", "gru_cell", "rnn_cell", "additive_attention"}
     right = logits("loss")  # a loss leaves the model as it is
@@ -160,7 +186,7 @@ def test_a_planted_bug_begins_with_weights_of_its_own_for_each_layer(load_script
 
     def weights(name, bug):
         (entry,) = (entry for entry in CHECKS[name].bank if entry.name == bug)
-        model = script.plant(name, CHECKS[name].implementations(entry)[0], task, seed=0)
+        model = script.plant(name, CHECKS[name].implementations(entry)[0].thing, task, seed=0)
         return {parameter.data_ptr(): parameter.sum().item() for parameter in model.parameters()}
 
     right = weights("attention", "no_scaling")  # it has no weights, and leaves the model its own
@@ -177,7 +203,7 @@ def test_bugs_in_training(load_script):
     def train(name, bug, steps):
         one = CHECKS[name]
         entry = next((entry for entry in one.bank if entry.name == bug), None)
-        return script.train(name, one.implementations(entry)[0] if entry else one.adapt(one.right), steps=steps)
+        return script.train(name, one.implementations(entry)[0].thing if entry else one.right, steps=steps)
 
     assert train("combine_masks", "combined_by_sum", 1) == {"error": "TypeError", "at": "at step 1"}
     assert train("attention", "mask_inverted", 1) == {"not_finite_at_step": 1}

@@ -47,5 +47,5 @@ def test_chapter_has_its_test(stem):
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_chapter_has_its_check_and_the_check_its_test(stem):
-    assert stem in NO_MODULE or exists(f"companion/checks/{stem}.py")
+    assert stem in NO_MODULE or exists(f"companion/checks/{stem}/__init__.py")
     assert stem in NO_MODULE or exists(f"tests/checks/test_{stem}.py")

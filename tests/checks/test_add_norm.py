@@ -302,3 +302,16 @@ class AroundZeros(Wrapped):
 def test_a_fresh_norm_should_have_weight_1_and_bias_0(run, cls):
     report = run(cls, raises=False)
     assert report.message == "It is right, except on a fresh layer, which should begin with weight 1 and bias 0."
+
+
+RIGHT_ANSWERS = {
+    "layer_norm": [
+        nn.LayerNorm,
+        companion.LayerNorm,
+        *(Functional, Biased, Einsum, Loops, MeanOfSquares, Batched, InFloat32),
+    ],
+    "add_norm": [
+        companion.AddNorm,
+        *(Wrapped, WithDropout, OwnParameters, FunctionalNorm, WithResidualReturned, Inherited),
+    ],
+}

@@ -102,3 +102,6 @@ def test_exp_that_overflows_is_explained():
     report = check.additive_attention(attention, raises=False)
     assert report.bugs == ()
     assert any(fact.startswith("With large scores, and only there, you get NaN") for fact in report.facts)
+
+
+RIGHT_ANSWERS = {"additive_attention": RIGHT}

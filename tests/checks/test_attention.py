@@ -194,3 +194,6 @@ def test_the_sizes_in_a_probe_cannot_be_mistaken():
     batch, heads, queries, _ = ATTENTION.core[0].inputs["query"].shape
     d_v = ATTENTION.core[0].inputs["value"].size(-1)
     assert len({batch, heads, queries, keys, d_k, d_v}) == 6
+
+
+RIGHT_ANSWERS = {"attention": ATTENTIONS, "attention_weights": WEIGHTS}

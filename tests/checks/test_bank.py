@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from companion import check
-from companion.checks._diagnosis import diagnose
-from companion.checks._harness import run_check
-from companion.checks._outputs import Outcome
+from companion.checks.engine.diagnosis import diagnose
+from companion.checks.engine.judge import run_check
+from companion.checks.engine.outcomes import Outcome
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])

@@ -320,3 +320,11 @@ def test_a_memory_mask_that_defaults_to_the_targets_mask_is_told():
 
     message = check.decoder_layer(OneForBoth, raises=False).message
     assert message.startswith("It is right, except when it is called with no memory_mask passed.")
+
+
+RIGHT_ANSWERS = {
+    "decoder_layer": [
+        companion.DecoderLayer,
+        *(Layer, MasksCombined, WithDropouts, ByTorch, WrittenOut, WithWeights, Reference),
+    ]
+}

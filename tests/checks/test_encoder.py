@@ -438,3 +438,15 @@ def test_attention_without_a_residual_before_a_pre_norm_half_is_not_called_a_pre
 
     report = check.encoder_layer(Mixed, raises=False)
     assert report.bugs == ("pre_norm_in_the_second_half", "residual_around_attention_missing")
+
+
+RIGHT_ANSWERS = {
+    "feed_forward": [
+        companion.FeedForward,
+        *(Network, WithDropout, ByMatrices, ByEinsum, ByPositions, ByConvolution, OwnParameters),
+    ],
+    "encoder_layer": [
+        companion.EncoderLayer,
+        *(Layer, WithoutDefault, WithDropouts, ByTorch, WrittenOut, WithWeights, Reference),
+    ],
+}

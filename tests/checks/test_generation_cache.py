@@ -250,3 +250,6 @@ def test_the_cache_first_is_told():
         return (query, key), joined if cache is None else torch.cat([cache, joined], dim=2)
 
     assert message_of(step) == "Your function returns the cache first; it should return output, cache, in this order."
+
+
+RIGHT_ANSWERS = {"kv_cache": RIGHT}

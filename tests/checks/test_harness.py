@@ -15,7 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from torch import nn
 
 from companion import check
-from companion.checks._harness import run_check
+from companion.checks.engine.judge import run_check
 
 SHAPES = "query (2, 3, 5, 11), key (2, 3, 7, 11), value (2, 3, 7, 13), mask (5, 7)"
 
@@ -409,8 +409,8 @@ def test_pytest_shows_the_report_and_no_frame_of_ours():
     shown = str(caught.getrepr(style="long", tbfilter=True))
     assert "CheckFailed: attention: not yet." in shown
     assert "check.attention(lambda q, k, v, m: v * 0)" in shown
-    assert "checks/_harness.py" not in shown
-    assert "checks/_public.py" not in shown
+    assert "engine/judge.py" not in shown
+    assert "engine/public.py" not in shown
 
 
 def test_ipython_shows_the_report_and_no_traceback(capfd, tmp_path, monkeypatch):

@@ -226,3 +226,6 @@ def test_a_mask_that_lets_nobody_through_is_told():
 def test_python_s_and_is_explained():
     report = check.combine_masks(lambda padding, causal: padding and causal, raises=False)
     assert "(if, and, or, not want one truth value: use &, |, ~ on tensors" in report.message
+
+
+RIGHT_ANSWERS = {"causal_mask": CAUSAL, "padding_mask": PADDING, "combine_masks": COMBINE}

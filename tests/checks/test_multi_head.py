@@ -456,3 +456,6 @@ def test_the_parameters_that_get_no_gradient_are_named():
 
     message = check.multi_head(Cut, raises=False).message
     assert "no gradient reaches v_proj.weight, v_proj.bias: part of the computation is detached." in message
+
+
+RIGHT_ANSWERS = {"split_heads": SPLITS, "merge_heads": MERGES, "multi_head": LAYERS}

@@ -329,3 +329,9 @@ def test_one_frequency_names_both_of_its_causes():
 def test_two_tensors_are_one_too_many():
     report = check.rotary(lambda x, start: (x, x), raises=False)
     assert report.message == "Your function returned a tuple of 2; one torch tensor is expected."
+
+
+RIGHT_ANSWERS = {
+    "positional": [companion.sinusoidal_encoding, loops, sliced, by_feature, shifted_sines, rotated, complex_numbers],
+    "rotary": [rotary_loops, rotary_complex, rotary_matrix, rotary_rotate_half, rotary_in_float32],
+}

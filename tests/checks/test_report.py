@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from companion import check
-from companion.checks._report import Report, number
+from companion.checks.engine.report import Report, number
 
 
 def no_scaling(query, key, mask):

@@ -1,80 +1,22 @@
 """No right answer is rejected, however it is written: all of them, for every check, on three draws of the probes."""
 
 import functools
+import importlib
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 import companion
 from companion import check
-from tests.checks import (
-    test_add_norm,
-    test_additive,
-    test_attention,
-    test_decoder,
-    test_encoder,
-    test_generation,
-    test_generation_cache,
-    test_masks,
-    test_multi_head,
-    test_positional,
-    test_recurrent,
-    test_training,
-    test_transformer,
-)
+from tests.checks import test_add_norm, test_additive, test_attention, test_multi_head, test_positional
 
-
-def members(module, names):
-    return [getattr(module, name) for name in names.split()]
-
-
-RIGHT = {
-    "rnn_cell": test_recurrent.RNN_CELLS,
-    "gru_cell": members(test_recurrent, "gru_of_torch gru_rearranged"),
-    "additive_attention": test_additive.RIGHT,
-    "attention": test_attention.ATTENTIONS,
-    "attention_weights": test_attention.WEIGHTS,
-    "split_heads": test_multi_head.SPLITS,
-    "merge_heads": test_multi_head.MERGES,
-    "multi_head": test_multi_head.LAYERS,
-    "positional": [
-        companion.sinusoidal_encoding,
-        *members(test_positional, "loops sliced by_feature shifted_sines rotated complex_numbers"),
-    ],
-    "rotary": members(test_positional, "rotary_loops rotary_complex rotary_matrix rotary_rotate_half")
-    + [test_positional.rotary_in_float32],
-    "causal_mask": test_masks.CAUSAL,
-    "padding_mask": test_masks.PADDING,
-    "combine_masks": test_masks.COMBINE,
-    "layer_norm": [
-        nn.LayerNorm,
-        companion.LayerNorm,
-        *members(test_add_norm, "Functional Biased Einsum Loops MeanOfSquares Batched InFloat32"),
-    ],
-    "add_norm": [
-        companion.AddNorm,
-        *members(test_add_norm, "Wrapped WithDropout OwnParameters FunctionalNorm WithResidualReturned Inherited"),
-    ],
-    "feed_forward": [
-        companion.FeedForward,
-        *members(test_encoder, "Network WithDropout ByMatrices ByEinsum ByPositions ByConvolution OwnParameters"),
-    ],
-    "encoder_layer": [
-        companion.EncoderLayer,
-        *members(test_encoder, "Layer WithoutDefault WithDropouts ByTorch WrittenOut WithWeights Reference"),
-    ],
-    "decoder_layer": [
-        companion.DecoderLayer,
-        *members(test_decoder, "Layer MasksCombined WithDropouts ByTorch WrittenOut WithWeights Reference"),
-    ],
-    "transformer": test_transformer.RIGHT,
-    "loss": test_training.LOSSES,
-    "schedule": test_training.SCHEDULES,
-    "greedy": test_generation.GREEDY,
-    "kv_cache": test_generation_cache.RIGHT,
-}
+# Each check's test says what is right, in as many ways as learners write it.
+RIGHT = {}
+for path in sorted(Path(__file__).parent.glob("test_*.py")):
+    if path != Path(__file__):
+        RIGHT |= getattr(importlib.import_module(f"tests.checks.{path.stem}"), "RIGHT_ANSWERS", {})
 
 
 def test_every_check_has_some_and_there_are_many():

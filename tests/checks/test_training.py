@@ -190,3 +190,6 @@ def test_a_rate_of_zero_is_told():
     )
     assert report.bugs == ()
     assert "With 100 warm-up steps your rate is 0 at step 1; it never is." in report.facts
+
+
+RIGHT_ANSWERS = {"loss": LOSSES, "schedule": SCHEDULES}

@@ -10,7 +10,7 @@ from torch import nn
 
 import companion
 from companion import check
-from companion.checks.bank.transformer import RightTransformer
+from companion.checks.transformer.ends import RightTransformer
 
 # --- right, written in different ways
 
@@ -259,3 +259,6 @@ def test_the_right_answer_is_the_companions():
         model.load_state_dict({name: probe.inputs[name] for name in model.state_dict()})
         expected = model(probe.inputs["source_ids"], probe.inputs["target_ids"])
         torch.testing.assert_close(one.expected(probe), expected.detach(), rtol=1e-10, atol=1e-10)
+
+
+RIGHT_ANSWERS = {"transformer": RIGHT}

@@ -12,7 +12,7 @@ def ask(check, implementation, answers) -> tuple[list[str], list[str]]:
     """Return the names of the tests that a bug does not pass, and the parameters that it does not use."""
     kinds = {answer.kind for answer in answers[: len(check.core)]}
     failed = [name for name, found in (("sizes", {"raised", "shape", "dtype"}), ("nan", {"nan"})) if kinds & found]
-    for name, test in _tests(check, implementation).items():
+    for name, test in _tests(check, _Run(check, implementation)).items():
         try:
             passed = test()
         except Exception:  # the sizes do not fit, which is another test's business
@@ -22,57 +22,17 @@ def ask(check, implementation, answers) -> tuple[list[str], list[str]]:
     idle = parameters.idle(check, implementation)
     if idle:
         failed.append("without_gradient")
-    if check.module and parameters.hidden_on_a_fresh_layer(check, implementation, answers):
+    if check.form.what == "class" and parameters.hidden_on_a_fresh_layer(check, implementation, answers):
         failed.append("fresh")
     return failed, idle
 
 
-def _tests(check, implementation) -> dict:
+def _tests(check, run) -> dict:
     """Return the tests that make sense for a check, by name, as functions without arguments."""
-    run = _Run(implementation)
     tests = {}
-    core = check.core
-    if check.name in ("attention", "attention_weights", "additive_attention"):
-        tests |= _of_attention(check, run)
-    elif check.kind == "bool":
-        tests["hides"] = lambda: not any((run.mask(p) & ~check.expected(p)).any() for p in core)
-        tests["shows"] = lambda: not any((~run.mask(p) & check.expected(p)).any() for p in core)
-    elif check.name in ("multi_head", "encoder_layer", "decoder_layer"):
-        tests |= _of_layers(check, run)
-    elif check.name == "kv_cache":
-        tests |= _of_caches(check, run)
-    elif check.name == "transformer":
-        tests["hides"] = lambda: all(_later_ids_do_not_matter(run, probe) for probe in core)
-    elif check.name == "split_heads":
-        x = core[0].inputs["x"]
-        tests["tokens_do_not_meet"] = lambda: own_tests.tokens_do_not_meet(
-            lambda x: run(core[0], x=x).transpose(1, 2).flatten(2), x
-        )
-    elif check.name == "merge_heads":
-        x = core[0].inputs["x"].transpose(1, 2).flatten(2)
-        heads = core[0].inputs["x"].size(1)
-        tests["tokens_do_not_meet"] = lambda: own_tests.tokens_do_not_meet(
-            lambda x: run(core[0], x=x.unflatten(-1, (heads, -1)).transpose(1, 2)), x
-        )
-    if check.name in ("layer_norm", "feed_forward"):
-        tests["tokens_do_not_meet"] = lambda: own_tests.tokens_do_not_meet(run.of(core[0], "x"), core[0].inputs["x"])
-    if check.name in ("layer_norm", "add_norm", "encoder_layer", "decoder_layer"):
-        tests["tokens_are_normalised"] = lambda: own_tests.tokens_are_normalised(
-            run(core[0], **parameters.plain(core[0]))
-        )
-    if check.name == "positional":
-        tests["is_a_table_of_sinusoids"] = lambda: own_tests.is_a_table_of_sinusoids(run(core[1]).double())
-    if check.name == "rotary":
-        x = core[0].inputs["x"]
-        tests["turns"] = lambda: own_tests.turns(lambda x, start: implementation(x=x, start=start), x)
-    if check.name == "loss":
-        tests["loss_is_as_expected"] = lambda: all(own_tests.loss_is_as_expected(run.positional, 11, p) for p in (0, 4))
-    if check.name == "schedule":
-        tests["rate_is_as_expected"] = lambda: own_tests.rate_is_as_expected(run.positional)
-    if check.name == "greedy":
-        usual = [p for p in core if p.inputs["bos_id"] not in check.expected(p)]  # no model in use writes bos
-        tests["ids_are_well_formed"] = lambda: all(_well_formed(run(probe), probe.inputs) for probe in usual)
-    if any(name in CARRIES_ITEMS for name in check.parameters):
+    for makes in MAKES.get(check.name, ()):
+        tests |= makes(check, run)
+    if any(name in CARRIES_ITEMS for name in check.form.parameters):
         tests["items_do_not_meet"] = lambda: _items_do_not_meet(check, run)
     return tests
 
@@ -80,8 +40,8 @@ def _tests(check, implementation) -> dict:
 class _Run:
     """Calls a bug on a probe with some inputs replaced; of output and weights, the output."""
 
-    def __init__(self, implementation) -> None:
-        self.implementation = implementation
+    def __init__(self, check, implementation) -> None:
+        self.check, self.implementation = check, implementation
 
     def __call__(self, probe, **changes):
         value = self.implementation(**{**probe.inputs, **changes})
@@ -99,8 +59,8 @@ class _Run:
         return lambda x: self(probe, **{name: x})
 
     def positional(self, *args):
-        """Call it as it stands."""
-        return self.implementation(*args)
+        """Call it as one would by hand."""
+        return self.implementation(**dict(zip(self.check.form.parameters, args, strict=True)))
 
 
 def _of_attention(check, run) -> dict:
@@ -222,3 +182,95 @@ def _items_do_not_meet(check, run) -> bool:
 
 def _well_formed(ids, inputs) -> bool:
     return own_tests.ids_are_well_formed(list(ids), inputs["bos_id"], inputs["eos_id"], inputs["max_len"])
+
+
+def _of_masks(check, run) -> dict:
+    return {
+        "hides": lambda: not any((run.mask(p) & ~check.expected(p)).any() for p in check.core),
+        "shows": lambda: not any((~run.mask(p) & check.expected(p)).any() for p in check.core),
+    }
+
+
+def _of_models(check, run) -> dict:
+    return {"hides": lambda: all(_later_ids_do_not_matter(run, probe) for probe in check.core)}
+
+
+def _of_splitting(check, run) -> dict:
+    probe = check.core[0]
+
+    def there_and_back(x):
+        return run(probe, x=x).transpose(1, 2).flatten(2)
+
+    return {"tokens_do_not_meet": lambda: own_tests.tokens_do_not_meet(there_and_back, probe.inputs["x"])}
+
+
+def _of_merging(check, run) -> dict:
+    probe = check.core[0]
+    heads = probe.inputs["x"].size(1)
+
+    def there_and_back(x):
+        return run(probe, x=x.unflatten(-1, (heads, -1)).transpose(1, 2))
+
+    x = probe.inputs["x"].transpose(1, 2).flatten(2)
+    return {"tokens_do_not_meet": lambda: own_tests.tokens_do_not_meet(there_and_back, x)}
+
+
+def _of_positions(check, run) -> dict:
+    return {
+        "tokens_do_not_meet": lambda: own_tests.tokens_do_not_meet(
+            run.of(check.core[0], "x"), check.core[0].inputs["x"]
+        )
+    }
+
+
+def _of_norms(check, run) -> dict:
+    plain = parameters.plain(check.core[0])
+    return {"tokens_are_normalised": lambda: own_tests.tokens_are_normalised(run(check.core[0], **plain))}
+
+
+def _of_tables(check, run) -> dict:
+    return {"is_a_table_of_sinusoids": lambda: own_tests.is_a_table_of_sinusoids(run(check.core[1]).double())}
+
+
+def _of_turns(check, run) -> dict:
+    x = check.core[0].inputs["x"]
+    return {"turns": lambda: own_tests.turns(run.positional, x)}
+
+
+def _of_losses(check, run) -> dict:
+    return {"loss_is_as_expected": lambda: all(own_tests.loss_is_as_expected(run.positional, 11, p) for p in (0, 4))}
+
+
+def _of_rates(check, run) -> dict:
+    return {"rate_is_as_expected": lambda: own_tests.rate_is_as_expected(run.positional)}
+
+
+def _of_decoding(check, run) -> dict:
+    usual = [p for p in check.core if p.inputs["bos_id"] not in check.expected(p)]  # no model in use writes bos
+    return {"ids_are_well_formed": lambda: all(_well_formed(run(probe), probe.inputs) for probe in usual)}
+
+
+# How each check's bugs are asked; a check that does not stand here is asked what makes sense for all.
+MAKES = {
+    "attention": [_of_attention],
+    "attention_weights": [_of_attention],
+    "additive_attention": [_of_attention],
+    "causal_mask": [_of_masks],
+    "padding_mask": [_of_masks],
+    "combine_masks": [_of_masks],
+    "split_heads": [_of_splitting],
+    "merge_heads": [_of_merging],
+    "multi_head": [_of_layers],
+    "positional": [_of_tables],
+    "rotary": [_of_turns],
+    "layer_norm": [_of_positions, _of_norms],
+    "add_norm": [_of_norms],
+    "feed_forward": [_of_positions],
+    "encoder_layer": [_of_layers, _of_norms],
+    "decoder_layer": [_of_layers, _of_norms],
+    "transformer": [_of_models],
+    "loss": [_of_losses],
+    "schedule": [_of_rates],
+    "greedy": [_of_decoding],
+    "kv_cache": [_of_caches],
+}

@@ -23,9 +23,16 @@ ENDS = {
 }
 
 
-def measured(check: str, bug: str) -> tuple[str, str]:
-    """Return how the training with a bug ended, a key of `ENDS`, and a sentence."""
+def checks() -> set[str]:
+    """Name the checks whose bugs were trained with."""
+    return {*_runs()}
+
+
+def measured(check: str, bug: str) -> tuple[str, str] | None:
+    """Return how the training with a bug ended, a key of `ENDS`, and a sentence; None if it was not trained with."""
     runs = _runs()
+    if bug not in runs.get(check, {}):
+        return None
     (found,), right = runs[check][bug], runs[RIGHT_MODELS.get(check, "transformer")]["right"]
     if "error" in found:
         where = "the first batch" if found["at"] == "at step 1" else f"the model, {found['at']},"
@@ -55,7 +62,10 @@ def _end(found: dict, right: list[dict]) -> str:
 
 def table() -> str:
     """Count the ends of each check's bugs, as a Markdown table."""
-    rows = {name: Counter(measured(name, bug)[0] for bug in bugs if bug != "right") for name, bugs in _runs().items()}
+    rows = {
+        name: Counter(found[0] for bug in bugs if bug != "right" and (found := measured(name, bug)))
+        for name, bugs in _runs().items()
+    }
     rows["all"] = sum(rows.values(), Counter())
     head = ["check", "bugs", *(head for head, _ in ENDS.values())]
     lines = [head, ["---"] + ["---:"] * (len(head) - 1)]

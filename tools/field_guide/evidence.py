@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from companion.checks._diagnosis import off_by
-from companion.checks._report import number
+from companion.checks import number, off_by
 
 from . import asking
 
@@ -66,12 +65,11 @@ def show(check, entry) -> Shown:
         warnings.simplefilter("ignore")
         torch.default_generator.manual_seed(0)
         answers = [_answer(check, probe, implementation) for probe in check.probes if not probe.omit]
-        if any(answer.error == "KnownBug" for answer in answers):
+        if any(answer.error == "Recognised" for answer in answers):
             return Shown(answers, structural=True)
-        evidence = check.look(_caller(implementation)) if check.look else None
+        evidence = check.look_at(_caller(implementation))
         failed, idle = asking.ask(check, implementation, answers)
-    facts, tables = (evidence.facts, evidence.tables) if evidence else ([], [])
-    return Shown(answers, facts, tables, failed, idle)
+    return Shown(answers, evidence.facts, evidence.tables, failed, idle)
 
 
 def _answer(check, probe, implementation) -> Answer:

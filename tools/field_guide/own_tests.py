@@ -1,11 +1,15 @@
 """Tests that a reader runs on a model of their own. The guide shows them from here, and asks each bug for them.
 
-Each returns True where all is well. They stand on torch alone, so that a reader can copy one, and on short lines, so
-that a page shows them whole. Shapes: B batch, H heads, L length, D features, Q queries, K keys.
+Each returns True where all is well. They stand on torch alone, but for `how_far`, which the page shows as well, so
+that a reader can copy them; and on short lines, so that a page shows them whole.
+
+Shapes: B batch, H heads, L length, D features, Q queries, K keys.
 """
 
 import torch
 from torch.nn.functional import one_hot
+
+from companion.checks import how_far
 
 
 def rows_sum_to_one(weights):
@@ -15,34 +19,33 @@ def rows_sum_to_one(weights):
     return right and bool((weights >= 0).all())
 
 
+def each_token(x):
+    """Copies of x (B, L, D), one for each token, which is another in it."""
+    copies = []
+    for s in range(x.size(1)):
+        copy = x.clone()
+        copy[:, s] = copy[:, s].flip(-1) + 1.0
+        copies.append(copy)
+    return copies
+
+
 def hides(layer, x, mask):
     """Whether what a mask (B, L, L) hides moves nothing.
 
     layer takes x (B, L, D) and returns as many tokens.
     """
-    before = layer(x)
-    for s in range(x.size(1)):
-        changed = x.clone()
-        changed[:, s] = changed[:, s].flip(-1) + 1.0
-        difference = (layer(changed) - before).abs()
-        moved = (difference > 1e-6).any(dim=-1)  # (B, L)
-        moved[:, s] = False  # a token may well move itself
-        if (moved & ~mask[:, :, s]).any():
-            return False
-    return True
+    far = how_far(layer, x, each_token(x))  # (S, B, T)
+    moved = (far > 1e-6).permute(1, 2, 0)  # (B, T, S)
+    itself = torch.eye(x.size(1), dtype=torch.bool)  # it may well do that
+    return not (moved & ~mask & ~itself).any()
 
 
 def shows(layer, x, mask):
     """Whether all that a mask (B, L, L) allows moves the output."""
-    before = layer(x)
-    for s in range(x.size(1)):
-        changed = x.clone()
-        changed[:, s] = changed[:, s].flip(-1) + 1.0
-        moved = (layer(changed) != before).any(dim=-1)  # (B, L)
-        moved[:, s] = True
-        if (~moved & mask[:, :, s]).any():
-            return False
-    return True
+    far = how_far(layer, x, each_token(x))  # (S, B, T)
+    moved = (far != 0).permute(1, 2, 0)  # (B, T, S)
+    itself = torch.eye(x.size(1), dtype=torch.bool)
+    return not (~moved & mask & ~itself).any()
 
 
 def items_do_not_meet(layer, x):

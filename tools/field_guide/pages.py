@@ -26,7 +26,7 @@ def write(text: str, link: Link) -> str:
 
     def part(found: re.Match) -> str:
         name = found[1]
-        return {"symptoms": _symptoms, "training": ends.table}.get(name, lambda: _check(CHECKS[name], link))()
+        return {"symptoms": _symptoms, "training": _training}.get(name, lambda: _check(CHECKS[name], link))()
 
     return MARK.sub(part, text)
 
@@ -73,7 +73,7 @@ def _check(check, link: Link) -> str:
     parts = [
         f"(guide-{check.name})=".replace("_", "-"),
         f"## {_words(check.name)}",
-        f"`check.{check.name}` takes `{check.call}`. It asks: {asked}.",
+        f"`check.{check.name}` takes `{check.form.call}`. It asks: {asked}.",
     ]
     if elsewhere:
         known = ", ".join(_refer(home(check, entry), entry.name) for entry in elsewhere)
@@ -109,6 +109,21 @@ def _where(section: str, link: Link) -> str:
     return f"See [{said}]({target})." if target else f"See {said}."
 
 
+def _training() -> str:
+    """Draw what came of training, and name the bugs that were not trained with."""
+    without = [
+        _refer(check.name, entry.name)
+        for check, entry in _every()
+        if check.name in ends.checks() and not ends.measured(check.name, entry.name)
+    ]
+    return ends.table() + (f"\n\nNot trained with yet: {', '.join(without)}." if without else "")
+
+
+def _every():
+    """Yield each check with each bug that stands on its page."""
+    yield from ((check, entry) for check in CHECKS.values() for entry in check.bank if home(check, entry) == check.name)
+
+
 def _symptoms() -> str:
     unseen, every = sum(map(len, _seen_by("none").values())), sum(map(len, _seen_by("").values()))
     parts = [f"Of the {every} bugs of this guide, {every - unseen} are seen by at least one of these tests."]
@@ -129,11 +144,8 @@ def _symptoms() -> str:
 def _seen_by(name: str) -> dict[str, list[str]]:
     """Return the bugs that a test sees, by check; all bugs, for no name."""
     found: dict[str, list[str]] = {}
-    for check in CHECKS.values():
-        for entry in check.bank:
-            if home(check, entry) != check.name:
-                continue
-            failed = shown(check.name, entry.name).failed or ["none"]
-            if not name or name in failed:
-                found.setdefault(check.name, []).append(entry.name)
+    for check, entry in _every():
+        failed = shown(check.name, entry.name).failed or ["none"]
+        if not name or name in failed:
+            found.setdefault(check.name, []).append(entry.name)
     return found

@@ -15,9 +15,9 @@ def plain(probe) -> dict:
 
 
 def _parameters(check, probe) -> dict[str, Tensor]:
-    apart = {*check.parameters, *(check.module.sizes if check.module else ()), "training"}
+    apart = {*check.form.told, "training"}
     named = {name: value for name, value in probe.inputs.items() if name not in apart}
-    if not check.module:  # a function is given its parameters among its inputs
+    if check.form.what == "function":  # it is given its parameters among its inputs
         named = {n: v for n, v in probe.inputs.items() if n.startswith(("w_", "b")) or n == "v"}
     return {name: value for name, value in named.items() if isinstance(value, Tensor) and value.is_floating_point()}
 
@@ -30,7 +30,7 @@ def idle(check, implementation) -> list[str]:
             without = _without_gradient(check, probe, implementation)
         except Exception:
             continue
-        right = _without_gradient(check, probe, check.adapt(check.right))
+        right = _without_gradient(check, probe, check.hand_in(check.right))
         for name in _parameters(check, probe):
             if name not in right:
                 asked[name] = asked.get(name, False) or name not in without
@@ -62,7 +62,7 @@ def hidden_on_a_fresh_layer(check, implementation, answers) -> bool:
             yours = implementation(**{**probe.inputs, **fresh})
         except Exception:
             return False
-        right = check.adapt(check.right)(**{**probe.inputs, **fresh})
+        right = check.answer({**probe.inputs, **fresh})
         yours = yours[0] if isinstance(yours, tuple) else yours
         if not isinstance(yours, Tensor) or yours.shape != right.shape:
             return False

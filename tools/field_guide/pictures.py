@@ -8,7 +8,7 @@ from html import escape
 import torch
 from torch import Tensor
 
-from companion.checks._report import Table, number
+from companion.checks import Table, number
 
 ROWS, COLUMNS = 6, 6
 # Inputs whose numbers say where they come from, for the checks that only move numbers about.
@@ -52,7 +52,7 @@ def picture(check, entry, shown) -> str:
 
 def _numbered(check, entry) -> str:
     inputs, caption = NUMBERED[check.name]
-    right = check.adapt(check.right)(**inputs)
+    right = check.answer(inputs)
     try:
         yours = check.implementations(entry)[0](**inputs)
     except Exception:

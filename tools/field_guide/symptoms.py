@@ -1,6 +1,7 @@
 """What a reader sees first, and the test that goes with it: the way into the guide."""
 
 import inspect
+import re
 
 from . import own_tests
 
@@ -78,7 +79,13 @@ def title(name: str) -> str:
     return SYMPTOMS[name][0]
 
 
+HELPERS = {"hides": (own_tests.how_far, own_tests.each_token)}  # shown above a test; those below it use them too
+
+
 def code(name: str) -> str:
     """Return the test's source, or nothing if it has none."""
     test = getattr(own_tests, name, None)
-    return inspect.getsource(test).rstrip() if test else ""
+    shown = [*HELPERS.get(name, ()), *([test] if test else [])]
+    # What the type checker is told is not for the reader.
+    sources = [re.sub(r"  # type: ignore.*", "", inspect.getsource(each)).rstrip() for each in shown]
+    return "\n\n\n".join(sources)

@@ -41,14 +41,12 @@ class Host(nn.Module):
         return F.cross_entropy(logits[real], labels[real])
 
 
-def plant(
-    name: str, implementation: Callable, task: NumberWords, seed: int
-) -> Host:
-    """Build a model with an implementation where a check's code belongs.
+def plant(name: str, handed_in: Callable, task: NumberWords, seed: int) -> Host:
+    """Build a model with something where a check's code belongs.
 
     Args:
         name: of the check; what `implementation` is follows from it.
-        implementation: right or wrong, as the bank gives it.
+        handed_in: a function or a class, right or wrong.
         task: decides the vocabularies.
         seed: of the initial weights.
     """
@@ -68,10 +66,8 @@ def plant(
             *vocabularies, max_len=40, tie_embeddings=False
         )
         model = Transformer(config)
-    # The bank gives a class wrapped as a function; here it is called as a class.
-    handed_in = getattr(implementation, "cls", implementation)
     if name == "transformer":
         model = grow(handed_in, (config,), model)
     elif name in PLACES:
         PLACES[name](model, handed_in)
-    return Host(model, config, implementation if name == "loss" else None)
+    return Host(model, config, handed_in if name == "loss" else None)

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from companion import causal_mask, padding_mask
-from companion.checks._variants import Variant
-from companion.checks.bank.multi_head import build_multi_head
+from companion.checks import CHECKS
 
 
 class Call(nn.Module):
@@ -52,10 +51,6 @@ def replace(model: nn.Module, kind: str, make: Callable) -> None:
 def grow(handed_in, sizes: tuple, right: nn.Module) -> nn.Module:
     """Build a wrong class with the weights that the right one begins with."""
     begin = right.state_dict()
-    if isinstance(handed_in, Variant):
-        base = handed_in.base(*sizes)
-        base.load_state_dict(begin)
-        return handed_in.of(base)
     # A bank may build a class once for all; here each has its own weights.
     module = copy.deepcopy(handed_in(*sizes))
     own = module.state_dict()
@@ -141,12 +136,13 @@ def in_multi_head(model, handed_in):
 def in_the_split(model, call):
     """Let each multi-head attention split into heads with it."""
     parts = {"split": lambda self, x: call(x, self.num_heads)}
-    in_multi_head(model, build_multi_head(parts))
+    in_multi_head(model, CHECKS["multi_head"].assemble(parts).thing)
 
 
 def in_the_merge(model, call):
     """Let each multi-head attention merge its heads with it."""
-    in_multi_head(model, build_multi_head({"merge": lambda self, x: call(x)}))
+    parts = {"merge": lambda self, x: call(x)}
+    in_multi_head(model, CHECKS["multi_head"].assemble(parts).thing)
 
 
 def in_the_positions(model, call):
