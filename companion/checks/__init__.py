@@ -26,6 +26,7 @@ from companion.checks.engine.report import CheckFailed, Report, Table, number
 additive_attention: Annotated[PublicCheck, "additive"]
 attention: Annotated[PublicCheck, "attention"]
 attention_weights: Annotated[PublicCheck, "attention"]
+masked_softmax: Annotated[PublicCheck, "attention"]
 causal_mask: Annotated[PublicCheck, "masks"]
 padding_mask: Annotated[PublicCheck, "masks"]
 combine_masks: Annotated[PublicCheck, "masks"]
@@ -122,6 +123,7 @@ __all__ = [
     "kv_cache",
     "layer_norm",
     "loss",
+    "masked_softmax",
     "merge_heads",
     "multi_head",
     "number",

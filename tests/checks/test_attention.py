@@ -196,4 +196,28 @@ def test_the_sizes_in_a_probe_cannot_be_mistaken():
     assert len({batch, heads, queries, keys, d_k, d_v}) == 6
 
 
-RIGHT_ANSWERS = {"attention": ATTENTIONS, "attention_weights": WEIGHTS}
+def softmax_filled(scores, mask):
+    return scores.masked_fill(~mask, -torch.inf).softmax(dim=-1).nan_to_num()
+
+
+def softmax_without_rows(scores, mask=None):
+    if mask is None:
+        return scores.softmax(dim=-1)
+    empty = ~mask.any(dim=-1, keepdim=True)
+    return scores.masked_fill(~(mask | empty), -torch.inf).softmax(dim=-1).masked_fill(empty, 0.0)
+
+
+def softmax_by_hand(scores, mask):
+    weights = (scores - scores.amax(dim=-1, keepdim=True)).exp() * mask
+    return weights / weights.sum(dim=-1, keepdim=True).clamp(min=1e-30)
+
+
+MASKED_SOFTMAXES = [softmax_filled, softmax_without_rows, softmax_by_hand]
+
+
+@pytest.mark.parametrize("function", MASKED_SOFTMAXES, ids=called)
+def test_a_right_masked_softmax_passes_without_a_warning(function):
+    assert repr(check.masked_softmax(function)) == "masked_softmax: passed."
+
+
+RIGHT_ANSWERS = {"attention": ATTENTIONS, "attention_weights": WEIGHTS, "masked_softmax": MASKED_SOFTMAXES}

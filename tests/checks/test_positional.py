@@ -92,7 +92,7 @@ def with_parts(name, *bugs):
     ],
 )
 def test_the_bugs_have_the_numbers_that_they_are_known_by(bug, value):
-    assert with_parts("positional", bug)(2, 16)[1, 2] == pytest.approx(value, abs=5e-5)
+    assert with_parts("positional", bug)(length=2, d_model=16)[1, 2] == pytest.approx(value, abs=5e-5)
     assert check.CHECKS["positional"].right(2, 16)[1, 2] == pytest.approx(0.3110, abs=5e-5)
 
 

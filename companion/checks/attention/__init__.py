@@ -1,10 +1,11 @@
-"""Checks of chapter *attention*: `attention` and `attention_weights`."""
+"""Checks of chapter *attention*: `attention`, `attention_weights` and `masked_softmax`."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from companion.checks.attention.masked_softmax import MASKED_SOFTMAX
 from companion.checks.attention.masks import MASK_BUGS
 from companion.checks.attention.probes import make_probes, make_probes_without_value
 from companion.checks.attention.right import build_attention, build_weights
@@ -145,3 +146,5 @@ ATTENTION_WEIGHTS = Check(
     build=build_weights,
     look=_look,
 )
+
+__all__ = ["ATTENTION", "ATTENTION_WEIGHTS", "MASKED_SOFTMAX"]
