@@ -91,6 +91,12 @@ def padding_on_queries_and_keys(token_ids: Tensor, pad_id: int) -> Tensor:
     return real[:, None, None, :] & real[:, None, :, None]
 
 
+@PADDING_BUGS.bug("Two sentences of different lengths: does each have a row of its own in your mask?", section=SHAPES)
+def padding_of_the_first_item(token_ids: Tensor, pad_id: int) -> Tensor:
+    """Your mask is that of the first item of the batch, for all items: each has padding of its own."""
+    return (token_ids[:1] != pad_id)[:, None, None, :].expand(token_ids.size(0), -1, -1, -1)
+
+
 @PADDING_BUGS.bug(
     "Make the answer to 'may this key be attended to?', not a number to add.",
     section=POLARITY,
