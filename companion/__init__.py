@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from companion import checks as check
-from companion import viz
+import importlib
+import typing
+
 from companion.add_norm import AddNorm, LayerNorm
 from companion.additive import AdditiveAttention
 from companion.attention import ScaledDotProductAttention, attention_weights, scaled_dot_product_attention
@@ -36,6 +37,10 @@ from companion.recording import record_attention
 from companion.recurrent import RecurrentConfig, RecurrentEncoderDecoder
 from companion.training import Trainer, TrainingConfig, inverse_sqrt_rate
 from companion.transformer import Transformer, TransformerConfig
+
+if typing.TYPE_CHECKING:
+    from companion import checks as check
+    from companion import viz
 
 __version__ = "0.1.0"
 
@@ -91,3 +96,18 @@ __all__ = [
     "translate",
     "viz",
 ]
+
+# What takes no part in a model is loaded when it is first asked for.
+_ON_USE = {"check": "companion.checks", "checks": "companion.checks", "viz": "companion.viz"}
+
+if not typing.TYPE_CHECKING:  # a type checker would believe that every name can be asked for
+
+    def __getattr__(name: str) -> object:
+        if name not in _ON_USE:
+            raise AttributeError(f"module 'companion' has no attribute {name!r}")
+        module = globals()[name] = importlib.import_module(_ON_USE[name])
+        return module
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | set(__all__))
