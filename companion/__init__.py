@@ -7,7 +7,12 @@ import typing
 
 from companion.add_norm import AddNorm, LayerNorm
 from companion.additive import AdditiveAttention
-from companion.attention import ScaledDotProductAttention, attention_weights, scaled_dot_product_attention
+from companion.attention import (
+    ScaledDotProductAttention,
+    attention_weights,
+    masked_softmax,
+    scaled_dot_product_attention,
+)
 from companion.checkpoints import Checkpoint, CheckpointError, has_checkpoint, load_checkpoint, save_checkpoint
 from companion.data import (
     Batch,
@@ -84,6 +89,7 @@ __all__ = [
     "inverse_sqrt_rate",
     "length_bucketed_batches",
     "load_checkpoint",
+    "masked_softmax",
     "merge_heads",
     "pad_batch",
     "padding_mask",

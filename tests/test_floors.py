@@ -18,8 +18,8 @@ FLOORS = [
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
 BESIDE = {"recording", "influence", "viz", "checks", "assignments", "results", "_deprecated"}
-# One step inside a floor: attention makes the mask of its `causal` argument.
-NEIGHBOURS = {("attention", "masks")}
+# Two steps inside a floor: attention makes the mask of its `causal` argument, and lends its softmax.
+NEIGHBOURS = {("attention", "masks"), ("additive", "attention")}
 MAX_LINES = 250
 
 
