@@ -29,6 +29,7 @@ from companion.device import default_device
 from companion.encoder import Encoder, EncoderLayer
 from companion.feed_forward import FeedForward
 from companion.generation import exact_match, greedy_decode, translate
+from companion.implementation import use_implementation
 from companion.influence import influence
 from companion.masks import causal_mask, combine_masks, padding_mask
 from companion.multi_head import KVCache, MultiHeadAttention, merge_heads, split_heads
@@ -100,6 +101,7 @@ __all__ = [
     "sinusoidal_encoding",
     "split_heads",
     "translate",
+    "use_implementation",
     "viz",
 ]
 

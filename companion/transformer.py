@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from companion._shapes import IMPLEMENTATIONS, check_choice, check_divisible, check_even
 from companion.decoder import Decoder, LayerCache
 from companion.encoder import Encoder
+from companion.implementation import use_implementation
 from companion.masks import padding_mask
 from companion.positional import SinusoidalPositionalEncoding
 
@@ -127,14 +128,10 @@ class Transformer(nn.Module):
         self.positions = SinusoidalPositionalEncoding(config.d_model, config.max_len)
         self.dropout = nn.Dropout(config.dropout)
         sizes = (config.d_model, config.num_heads, config.d_ff)
-        options: dict[str, Any] = {
-            "dropout": config.dropout,
-            "norm_first": config.norm_first,
-            "implementation": config.implementation,
-        }
-        self.encoder = Encoder(config.num_encoder_layers, *sizes, **options)
-        self.decoder = Decoder(config.num_decoder_layers, *sizes, **options)
+        self.encoder = Encoder(config.num_encoder_layers, *sizes, dropout=config.dropout, norm_first=config.norm_first)
+        self.decoder = Decoder(config.num_decoder_layers, *sizes, dropout=config.dropout, norm_first=config.norm_first)
         self.output = nn.Linear(config.d_model, config.target_vocab_size, bias=False)
+        use_implementation(self, config.implementation)
         self.apply(self._initialise)
         if config.tie_embeddings:
             self.output.weight = self.target_embedding.weight

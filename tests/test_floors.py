@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "companion"
 FLOORS = [
     {"_shapes", "device"},
     {"masks", "positional", "add_norm", "feed_forward", "attention", "additive"},
-    {"multi_head", "recurrent"},
+    {"multi_head", "recurrent", "implementation"},
     {"encoder", "decoder"},
     {"transformer", "data"},
     {"generation", "training", "checkpoints"},
