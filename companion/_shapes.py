@@ -52,6 +52,20 @@ def check_mask_dtype(mask: Tensor) -> None:
         )
 
 
+def check_mask(mask: Tensor, scores: tuple[int, ...]) -> None:
+    """Refuse a mask that is not bool, or that does not broadcast to the shape of the scores, (..., Q, K)."""
+    check_mask_dtype(mask)
+    try:
+        fits = torch.broadcast_shapes(mask.shape, scores) == scores
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"a mask of shape {tuple(mask.shape)} does not broadcast to the scores' shape {tuple(scores)}, "
+            "which ends with (query length, key length)"
+        )
+
+
 def check_attention_inputs(query: Tensor, key: Tensor, value: Tensor | None, mask: Tensor | None) -> None:
     """Check that queries, keys, values and the mask fit together; see `companion.attention` for the shapes."""
     if query.size(-1) != key.size(-1):
@@ -64,17 +78,6 @@ def check_attention_inputs(query: Tensor, key: Tensor, value: Tensor | None, mas
             f"there must be one value for each key, got {key.size(-2)} keys and {value.size(-2)} values "
             f"(shapes {tuple(key.shape)} and {tuple(value.shape)})"
         )
-    if mask is None:
-        return
-    check_mask_dtype(mask)
-    batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
-    scores = (*batch, query.size(-2), key.size(-2))
-    try:
-        fits = torch.broadcast_shapes(mask.shape, scores) == scores
-    except RuntimeError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"a mask of shape {tuple(mask.shape)} does not broadcast to the scores' shape {scores}, "
-            "which ends with (query length, key length)"
-        )
+    if mask is not None:
+        batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+        check_mask(mask, (*batch, query.size(-2), key.size(-2)))

@@ -62,14 +62,11 @@ class AddNorm(nn.Module):
         d_model: number of features, D.
         dropout: share of the sublayer's output to drop while training.
         norm_first: pre-norm instead of post-norm.
-        implementation: of the layer norm, "fused" or "reference".
     """
 
-    def __init__(
-        self, d_model: int, *, dropout: float = 0.0, norm_first: bool = False, implementation: str = "fused"
-    ) -> None:
+    def __init__(self, d_model: int, *, dropout: float = 0.0, norm_first: bool = False) -> None:
         super().__init__()
-        self.norm = LayerNorm(d_model, implementation=implementation)
+        self.norm = LayerNorm(d_model)
         self.dropout = nn.Dropout(dropout)
         self.norm_first = norm_first
 

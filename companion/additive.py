@@ -11,7 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from companion._shapes import check_features, check_mask_dtype
+from companion._shapes import check_features
+from companion.attention import masked_softmax
 
 
 class AdditiveAttention(nn.Module):
@@ -46,12 +47,7 @@ class AdditiveAttention(nn.Module):
         pairs = self.q_proj(query)[:, :, None] + self.k_proj(key)[:, None]
         hidden = torch.tanh(pairs)  # (B, Q, K, hidden)
         scores = self.score(hidden).squeeze(-1)  # (B, Q, K)
-        if mask is None:
-            return scores.softmax(dim=-1)
-        check_mask_dtype(mask)
-        empty = ~mask.any(dim=-1, keepdim=True)
-        scores = scores.masked_fill(~(mask | empty), float("-inf"))
-        return scores.softmax(dim=-1).masked_fill(empty, 0.0)
+        return masked_softmax(scores, mask)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
         """Average the values (B, K, V) with the weights of query and key: (B, Q, V)."""

@@ -13,17 +13,53 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from companion._shapes import IMPLEMENTATIONS, check_attention_inputs, check_choice
+from companion._shapes import IMPLEMENTATIONS, check_attention_inputs, check_choice, check_mask
 from companion.masks import causal_mask, combine_masks
 
 
-def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) -> Tensor:
+def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Turn each query's scores into weights: 0 for the keys that the mask forbids, and 1 in sum.
+
+    Args:
+        scores: (..., Q, K).
+        mask: bool, broadcastable to (..., Q, K); True = may attend.
+
+    Returns:
+        (..., Q, K) weights in the scores' dtype; those of half precision are computed in float32. Each row sums to 1,
+        or to 0 where the mask leaves a query nothing, and then its gradient is zero.
+
+    Raises:
+        ValueError: if the mask does not fit the scores.
+        TypeError: if the mask is not bool.
+    """
+    half = scores.dtype in (torch.float16, torch.bfloat16)
+    wide = scores.float() if half else scores
+    if mask is None:
+        return wide.softmax(dim=-1).to(scores.dtype)
+    check_mask(mask, scores.shape)
+    # exp(-inf) = 0: a forbidden key gets no weight. A row of nothing but -inf would be
+    # 0/0, so such rows are opened for the softmax and set to zero after it, which keeps
+    # their gradients zero, too, instead of NaN.
+    empty = ~mask.any(dim=-1, keepdim=True)  # (..., Q, 1)
+    weights = wide.masked_fill(~(mask | empty), float("-inf")).softmax(dim=-1)
+    return weights.masked_fill(empty, 0.0).to(scores.dtype)
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor | None = None,
+    *,
+    causal: bool = False,
+) -> Tensor:
     """Say how much each query attends to each key.
 
     Args:
         query: (..., Q, D).
         key: (..., K, D).
         mask: bool, broadcastable to (..., Q, K); True = may attend.
+        causal: also let each query see only the keys up to its own position, aligned bottom-right as in
+            `companion.causal_mask`.
 
     Returns:
         (..., Q, K) weights in the query's dtype. Each row sums to 1, or to 0 where the mask leaves a query nothing.
@@ -33,18 +69,12 @@ def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) ->
         TypeError: if the mask is not bool.
     """
     check_attention_inputs(query, key, None, mask)
+    if causal:
+        so_far = causal_mask(query.size(-2), key.size(-2), device=query.device)
+        mask = combine_masks(mask, so_far)
     # Scaling the query, not the scores, keeps float16 from overflowing in the product.
     scores = (query * query.size(-1) ** -0.5) @ key.transpose(-2, -1)  # (..., Q, K)
-    if query.dtype in (torch.float16, torch.bfloat16):
-        scores = scores.float()
-    if mask is None:
-        return scores.softmax(dim=-1).to(query.dtype)
-    # exp(-inf) = 0: a forbidden key gets no weight. A row of nothing but -inf would be
-    # 0/0, so such rows are opened for the softmax and set to zero after it, which keeps
-    # their gradients zero, too, instead of NaN.
-    empty = ~mask.any(dim=-1, keepdim=True)  # (..., Q, 1)
-    weights = scores.masked_fill(~(mask | empty), float("-inf")).softmax(dim=-1)
-    return weights.masked_fill(empty, 0.0).to(query.dtype)
+    return masked_softmax(scores, mask)
 
 
 def scaled_dot_product_attention(
@@ -85,9 +115,7 @@ def scaled_dot_product_attention(
 def _reference(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout_p: float, causal: bool
 ) -> Tensor:
-    if causal:
-        mask = combine_masks(mask, causal_mask(query.size(-2), key.size(-2), device=query.device))
-    weights = attention_weights(query, key, mask)  # (..., Q, K)
+    weights = attention_weights(query, key, mask, causal=causal)  # (..., Q, K)
     return F.dropout(weights, dropout_p) @ value  # (..., Q, V)
 
 

@@ -9,7 +9,7 @@ Shapes: B batch, S source length, T target length, D d_model.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -37,27 +37,18 @@ class DecoderLayer(nn.Module):
         d_ff: features inside the feed-forward network.
         dropout: share of each sublayer's output to drop while training.
         norm_first: pre-norm instead of the paper's post-norm.
-        implementation: "fused" or "reference".
     """
 
     def __init__(
-        self,
-        d_model: int,
-        num_heads: int,
-        d_ff: int,
-        *,
-        dropout: float = 0.0,
-        norm_first: bool = False,
-        implementation: str = "fused",
+        self, d_model: int, num_heads: int, d_ff: int, *, dropout: float = 0.0, norm_first: bool = False
     ) -> None:
         super().__init__()
-        self.self_attention = MultiHeadAttention(d_model, num_heads, implementation=implementation)
-        self.cross_attention = MultiHeadAttention(d_model, num_heads, implementation=implementation)
+        self.self_attention = MultiHeadAttention(d_model, num_heads)
+        self.cross_attention = MultiHeadAttention(d_model, num_heads)
         self.feed_forward = FeedForward(d_model, d_ff)
-        around: dict[str, Any] = {"dropout": dropout, "norm_first": norm_first, "implementation": implementation}
-        self.add_norm1 = AddNorm(d_model, **around)
-        self.add_norm2 = AddNorm(d_model, **around)
-        self.add_norm3 = AddNorm(d_model, **around)
+        self.add_norm1 = AddNorm(d_model, dropout=dropout, norm_first=norm_first)
+        self.add_norm2 = AddNorm(d_model, dropout=dropout, norm_first=norm_first)
+        self.add_norm3 = AddNorm(d_model, dropout=dropout, norm_first=norm_first)
 
     def forward(
         self,
@@ -90,12 +81,7 @@ class Decoder(nn.Module):
 
     Args:
         num_layers: how many layers; 6 in the paper.
-        d_model: features, D.
-        num_heads: attention heads.
-        d_ff: features inside the feed-forward network.
-        dropout: share of each sublayer's output to drop while training.
-        norm_first: pre-norm instead of the paper's post-norm.
-        implementation: "fused" or "reference".
+        d_model, num_heads, d_ff, dropout, norm_first: of every layer, as in `DecoderLayer`.
     """
 
     def __init__(
@@ -107,12 +93,12 @@ class Decoder(nn.Module):
         *,
         dropout: float = 0.0,
         norm_first: bool = False,
-        implementation: str = "fused",
     ) -> None:
         super().__init__()
-        options: dict[str, Any] = {"dropout": dropout, "norm_first": norm_first, "implementation": implementation}
-        self.layers = nn.ModuleList(DecoderLayer(d_model, num_heads, d_ff, **options) for _ in range(num_layers))
-        self.norm = LayerNorm(d_model, implementation=implementation) if norm_first else nn.Identity()
+        self.layers = nn.ModuleList(
+            DecoderLayer(d_model, num_heads, d_ff, dropout=dropout, norm_first=norm_first) for _ in range(num_layers)
+        )
+        self.norm = LayerNorm(d_model) if norm_first else nn.Identity()
 
     def make_cache(
         self, batch: int, max_len: int, memory_len: int, *, device: torch.device, dtype: torch.dtype

@@ -8,8 +8,6 @@ Shapes: B batch, S source length, D d_model.
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from companion.add_norm import AddNorm, LayerNorm
@@ -28,25 +26,16 @@ class EncoderLayer(nn.Module):
         d_ff: features inside the feed-forward network.
         dropout: share of each sublayer's output to drop while training.
         norm_first: pre-norm instead of the paper's post-norm.
-        implementation: "fused" or "reference".
     """
 
     def __init__(
-        self,
-        d_model: int,
-        num_heads: int,
-        d_ff: int,
-        *,
-        dropout: float = 0.0,
-        norm_first: bool = False,
-        implementation: str = "fused",
+        self, d_model: int, num_heads: int, d_ff: int, *, dropout: float = 0.0, norm_first: bool = False
     ) -> None:
         super().__init__()
-        self.self_attention = MultiHeadAttention(d_model, num_heads, implementation=implementation)
+        self.self_attention = MultiHeadAttention(d_model, num_heads)
         self.feed_forward = FeedForward(d_model, d_ff)
-        around: dict[str, Any] = {"dropout": dropout, "norm_first": norm_first, "implementation": implementation}
-        self.add_norm1 = AddNorm(d_model, **around)
-        self.add_norm2 = AddNorm(d_model, **around)
+        self.add_norm1 = AddNorm(d_model, dropout=dropout, norm_first=norm_first)
+        self.add_norm2 = AddNorm(d_model, dropout=dropout, norm_first=norm_first)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Transform `x` (B, S, D); `mask` is bool, broadcastable to (B, H, S, S), True = may attend."""
@@ -59,12 +48,7 @@ class Encoder(nn.Module):
 
     Args:
         num_layers: how many layers; 6 in the paper.
-        d_model: features, D.
-        num_heads: attention heads.
-        d_ff: features inside the feed-forward network.
-        dropout: share of each sublayer's output to drop while training.
-        norm_first: pre-norm instead of the paper's post-norm.
-        implementation: "fused" or "reference".
+        d_model, num_heads, d_ff, dropout, norm_first: of every layer, as in `EncoderLayer`.
     """
 
     def __init__(
@@ -76,13 +60,13 @@ class Encoder(nn.Module):
         *,
         dropout: float = 0.0,
         norm_first: bool = False,
-        implementation: str = "fused",
     ) -> None:
         super().__init__()
-        options: dict[str, Any] = {"dropout": dropout, "norm_first": norm_first, "implementation": implementation}
-        self.layers = nn.ModuleList(EncoderLayer(d_model, num_heads, d_ff, **options) for _ in range(num_layers))
+        self.layers = nn.ModuleList(
+            EncoderLayer(d_model, num_heads, d_ff, dropout=dropout, norm_first=norm_first) for _ in range(num_layers)
+        )
         # Pre-norm leaves the residual stream unnormalised; post-norm has just normalised it.
-        self.norm = LayerNorm(d_model, implementation=implementation) if norm_first else nn.Identity()
+        self.norm = LayerNorm(d_model) if norm_first else nn.Identity()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Transform `x` (B, S, D); `mask` is bool, broadcastable to (B, H, S, S), True = may attend."""

@@ -109,7 +109,6 @@ class MultiHeadAttention(nn.Module):
         dropout: share of the attention weights to drop while training.
         bias: whether the four projections add a bias.
         rotary: turns the queries and keys of self-attention by their positions; made for the same head_dim.
-        implementation: "fused" or "reference", as in `companion.scaled_dot_product_attention`.
 
     Raises:
         ValueError: if `d_model` is not divisible by `num_heads`.
@@ -123,7 +122,6 @@ class MultiHeadAttention(nn.Module):
         dropout: float = 0.0,
         bias: bool = True,
         rotary: RotaryPositionalEmbedding | None = None,
-        implementation: str = "fused",
     ) -> None:
         super().__init__()
         self.head_dim = check_divisible("d_model", d_model, "num_heads", num_heads)
@@ -134,7 +132,7 @@ class MultiHeadAttention(nn.Module):
         self.v_proj = nn.Linear(d_model, d_model, bias=bias)
         self.out_proj = nn.Linear(d_model, d_model, bias=bias)
         self.rotary = rotary
-        self.attention = ScaledDotProductAttention(dropout, implementation)
+        self.attention = ScaledDotProductAttention(dropout)
 
     def forward(
         self,

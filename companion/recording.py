@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from companion.attention import ScaledDotProductAttention, attention_weights
-from companion.masks import causal_mask, combine_masks
 
 
 @contextmanager
@@ -75,10 +74,8 @@ def _recorder(maps: dict[str, Tensor | list[Tensor]], name: str) -> Callable[...
         query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
         # The signature is that of ScaledDotProductAttention.forward, so that Python sorts out its arguments.
-        if causal:
-            mask = combine_masks(mask, causal_mask(query.size(-2), key.size(-2), device=query.device))
         with torch.no_grad():
-            return attention_weights(query, key, mask)
+            return attention_weights(query, key, mask, causal=causal)
 
     def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         weights = weights_of(*args, **kwargs)

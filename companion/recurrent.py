@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from companion._config import check_kinds, check_sizes, check_special_ids
 from companion._shapes import check_choice, check_divisible, check_length
 from companion.additive import AdditiveAttention
 from companion.attention import attention_weights
@@ -43,7 +44,7 @@ class RecurrentConfig:
         eos_id: the id that ends a source and a target.
 
     Raises:
-        ValueError: if a choice is unknown, or `hidden_size` is odd and the encoder bidirectional.
+        ValueError: if the values do not make a model.
     """
 
     source_vocab_size: int
@@ -58,6 +59,9 @@ class RecurrentConfig:
     eos_id: int = 2
 
     def __post_init__(self) -> None:
+        check_kinds(self)
+        check_sizes(self, "source_vocab_size", "target_vocab_size", "hidden_size", "max_len")
+        check_special_ids(self)
         check_choice("cell", self.cell, tuple(CELLS))
         check_choice("attention", self.attention, ATTENTIONS)
         if self.bidirectional:

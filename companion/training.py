@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from companion._config import check_kinds
 from companion.data import Batch, TranslationTask, length_bucketed_batches
 from companion.transformer import Transformer
 
@@ -32,11 +33,11 @@ class TrainingConfig:
         peak_rate: the learning rate at the end of the warm-up; the paper's is (d_model · warmup_steps)^-0.5.
         warmup_steps: updates until then.
         label_smoothing: probability mass spread evenly over the vocabulary; 0.1 in the paper.
-        clip_norm: gradients longer than this are shortened to it.
+        clip_norm: gradients longer than this are shortened to it; with math.inf none is.
         seed: decides the order of the pairs and the dropout.
 
     Raises:
-        ValueError: if a value is out of range.
+        ValueError: if a value is of another kind or out of range.
     """
 
     steps: int = 500
@@ -48,9 +49,12 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         for name in ("steps", "batch_size", "peak_rate", "warmup_steps", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be more than 0, got {getattr(self, name)}")
+        if self.peak_rate == math.inf:
+            raise ValueError("peak_rate must be a finite number, got inf")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be at least 0 and less than 1, got {self.label_smoothing}")
 

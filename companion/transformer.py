@@ -8,15 +8,17 @@ Shapes: B batch, S source length, T target length, D d_model, V target vocabular
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from companion._config import check_kinds, check_sizes, check_special_ids
 from companion._shapes import IMPLEMENTATIONS, check_choice, check_divisible, check_even
 from companion.decoder import Decoder, LayerCache
 from companion.encoder import Encoder
+from companion.implementation import use_implementation
 from companion.masks import padding_mask
 from companion.positional import SinusoidalPositionalEncoding
 
@@ -65,25 +67,15 @@ class TransformerConfig:
     implementation: str = "fused"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-                raise ValueError(f"{field.name} must be a whole number, not negative, got {value!r}")
-            if field.type == "bool" and not isinstance(value, bool):
-                raise ValueError(f"{field.name} must be True or False, got {value!r}")
-            if field.type == "int" and value == 0 and not field.name.endswith("_id"):
-                raise ValueError(f"{field.name} must be at least 1, got 0")
+        check_kinds(self)
+        check_sizes(self, "source_vocab_size", "target_vocab_size", "d_model", "num_heads", "d_ff")
+        check_sizes(self, "num_encoder_layers", "num_decoder_layers", "max_len")
+        check_special_ids(self)
         check_choice("implementation", self.implementation, IMPLEMENTATIONS)
         check_divisible("d_model", self.d_model, "num_heads", self.num_heads)
         check_even("d_model", self.d_model)
-        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+        if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and less than 1, got {self.dropout!r}")
-        special = {self.pad_id, self.bos_id, self.eos_id}
-        if len(special) < 3 or max(special) >= min(self.source_vocab_size, self.target_vocab_size):
-            raise ValueError(
-                f"pad_id ({self.pad_id}), bos_id ({self.bos_id}) and eos_id ({self.eos_id}) must differ and lie in "
-                f"both vocabularies ({self.source_vocab_size} and {self.target_vocab_size} tokens)"
-            )
         if self.share_embeddings and self.source_vocab_size != self.target_vocab_size:
             raise ValueError(
                 "share_embeddings needs one joint vocabulary, got "
@@ -127,14 +119,10 @@ class Transformer(nn.Module):
         self.positions = SinusoidalPositionalEncoding(config.d_model, config.max_len)
         self.dropout = nn.Dropout(config.dropout)
         sizes = (config.d_model, config.num_heads, config.d_ff)
-        options: dict[str, Any] = {
-            "dropout": config.dropout,
-            "norm_first": config.norm_first,
-            "implementation": config.implementation,
-        }
-        self.encoder = Encoder(config.num_encoder_layers, *sizes, **options)
-        self.decoder = Decoder(config.num_decoder_layers, *sizes, **options)
+        self.encoder = Encoder(config.num_encoder_layers, *sizes, dropout=config.dropout, norm_first=config.norm_first)
+        self.decoder = Decoder(config.num_decoder_layers, *sizes, dropout=config.dropout, norm_first=config.norm_first)
         self.output = nn.Linear(config.d_model, config.target_vocab_size, bias=False)
+        use_implementation(self, config.implementation)
         self.apply(self._initialise)
         if config.tie_embeddings:
             self.output.weight = self.target_embedding.weight

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from companion import AddNorm, LayerNorm
+from companion import AddNorm, LayerNorm, use_implementation
 from tests.helpers import BATCH, D_MODEL, TARGET_LEN, assert_close, normal, randomised
 
 
@@ -56,7 +56,7 @@ def test_layer_norm_refuses_other_sizes_and_names():
 
 
 def test_add_norm_is_its_formula(implementation, norm_first):
-    around = randomised(AddNorm(D_MODEL, norm_first=norm_first, implementation=implementation))
+    around = use_implementation(randomised(AddNorm(D_MODEL, norm_first=norm_first)), implementation)
     x = normal(BATCH, TARGET_LEN, D_MODEL)
     sublayer = randomised(nn.Linear(D_MODEL, D_MODEL))
     expected = x + sublayer(around.norm(x)) if norm_first else around.norm(x + sublayer(x))
@@ -75,5 +75,5 @@ def test_add_norm_drops_the_sublayer_and_never_the_residual(norm_first):
 
 
 def test_add_norm_gradcheck(implementation, norm_first):
-    around = randomised(AddNorm(5, norm_first=norm_first, implementation=implementation))
+    around = use_implementation(randomised(AddNorm(5, norm_first=norm_first)), implementation)
     assert torch.autograd.gradcheck(lambda x: around(x, torch.tanh), normal(2, 3, 5, requires_grad=True))

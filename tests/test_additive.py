@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from companion import AdditiveAttention
-from tests.helpers import BATCH, SOURCE_LEN, TARGET_LEN, assert_close, normal, randomised
+from tests.helpers import BATCH, DTYPES, SOURCE_LEN, TARGET_LEN, assert_close, normal, randomised
 
 QUERY_DIM, KEY_DIM, VALUE_DIM, HIDDEN = 3, 11, 13, 17
 
@@ -99,7 +99,7 @@ def test_a_forbidden_key_moves_nothing():
         assert (before[:, ~hidden] != after[:, ~hidden]).any()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_a_query_that_may_attend_to_nothing_gets_zeros(dtype):
     module = attention().to(dtype)
     tensors = inputs(dtype=dtype, requires_grad=True)
@@ -174,3 +174,5 @@ def test_what_does_not_fit_is_refused():
         module(query, query, value)
     with pytest.raises(TypeError, match="a mask must be a bool tensor .* got float64"):
         module(query, key, value, normal(TARGET_LEN, SOURCE_LEN))
+    with pytest.raises(ValueError, match=r"\(3, 1, 5\) does not broadcast to the scores' shape \(2, 7, 5\)"):
+        module(query, key, value, random_mask(3, 1, SOURCE_LEN))

@@ -4,7 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from companion import ScaledDotProductAttention, attention_weights, causal_mask, scaled_dot_product_attention
+from companion import (
+    ScaledDotProductAttention,
+    attention_weights,
+    causal_mask,
+    masked_softmax,
+    scaled_dot_product_attention,
+)
 from tests.helpers import BATCH, DTYPES, HEAD_DIM, HEADS, SOURCE_LEN, TARGET_LEN, assert_close, normal, padding
 
 VALUE_DIM = 13
@@ -19,6 +25,52 @@ def random_mask(*shape):
     mask = torch.rand(*shape) < 0.6
     mask[..., 0] = True
     return mask
+
+
+def test_the_masked_softmax_by_hand():
+    # Of e⁰, e¹ and e² the mask leaves the first two, then none.
+    first = 1 / (1 + math.e)
+    scores = torch.tensor([[0.0, 1, 2], [0, 1, 2]], dtype=torch.float64)
+    mask = torch.tensor([[True, True, False], [False, False, False]])
+    expected = torch.tensor([[first, 1 - first, 0], [0, 0, 0]], dtype=torch.float64)
+    assert_close(masked_softmax(scores, mask), expected)
+    assert torch.equal(masked_softmax(scores), scores.softmax(dim=-1))
+
+
+@pytest.mark.parametrize("mask", [None, padding([5, 0], SOURCE_LEN)], ids=["no mask", "a mask"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_the_masked_softmax_computes_half_precision_in_float32(dtype, mask):
+    scores = normal(BATCH, HEADS, TARGET_LEN, SOURCE_LEN, dtype=dtype)
+    weights = masked_softmax(scores, mask)
+    assert weights.dtype == dtype
+    assert torch.equal(weights, masked_softmax(scores.float(), mask).to(dtype))
+
+
+def test_the_masked_softmax_has_finite_gradients():
+    scores = normal(BATCH, HEADS, 3, 5, requires_grad=True)
+    mask = padding([3, 0], 5)
+    assert torch.autograd.gradcheck(lambda scores: masked_softmax(scores, mask), [scores])
+    masked_softmax(scores, mask).square().sum().backward()
+    assert (scores.grad[1] == 0).all()
+    assert (scores.grad[0, ..., 3:] == 0).all()
+    assert (scores.grad[0, ..., :3] != 0).all()
+
+
+def test_a_softmax_refuses_masks_that_do_not_fit():
+    scores = normal(TARGET_LEN, SOURCE_LEN)
+    with pytest.raises(TypeError, match="a mask must be a bool tensor .* got float64"):
+        masked_softmax(scores, scores)
+    with pytest.raises(ValueError, match=r"of shape \(2, 1, 1, 5\) does not broadcast to the scores' shape \(7, 5\)"):
+        masked_softmax(scores, padding([5, 3], SOURCE_LEN))
+
+
+@pytest.mark.parametrize(("query_len", "key_len"), [(5, 5), (3, 7), (7, 3), (1, 7)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_causal_weights_are_those_of_the_causal_mask(query_len, key_len, masked):
+    query, key, _ = inputs(query_len, key_len)
+    mask = random_mask(BATCH, 1, 1, key_len) if masked else None
+    both = causal_mask(query_len, key_len) if mask is None else causal_mask(query_len, key_len) & mask
+    assert torch.equal(attention_weights(query, key, mask, causal=True), attention_weights(query, key, both))
 
 
 def test_by_hand(implementation):

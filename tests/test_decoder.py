@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from companion import Decoder, DecoderLayer, causal_mask
+from companion import Decoder, DecoderLayer, causal_mask, use_implementation
 from tests.helpers import (
     BATCH,
     D_FF,
@@ -23,8 +23,8 @@ TARGET_MASK = padding([7, 4], TARGET_LEN)
 REAL = TARGET_MASK[:, 0, 0]
 
 
-def decoder(**options):
-    return randomised(Decoder(2, D_MODEL, HEADS, D_FF, **options))
+def decoder(implementation="fused", **options):
+    return use_implementation(randomised(Decoder(2, D_MODEL, HEADS, D_FF, **options)), implementation)
 
 
 def inputs():
@@ -46,8 +46,8 @@ def torchs_stack(norm_first):
 )
 def test_equals_torch(ours, theirs, copy, norm_first, implementation):
     theirs = randomised(theirs(norm_first))
-    ours = ours(D_MODEL, HEADS, D_FF, dropout=0.1, norm_first=norm_first, implementation=implementation)
-    copy(ours.double(), theirs)
+    ours = ours(D_MODEL, HEADS, D_FF, dropout=0.1, norm_first=norm_first)
+    copy(use_implementation(ours, implementation).double(), theirs)
     x, memory = inputs()
     masks = {"tgt_mask": ~causal_mask(TARGET_LEN), "memory_key_padding_mask": ~MEMORY_MASK[:, 0, 0]}
     assert_close(ours(x, memory, memory_mask=MEMORY_MASK), theirs(x, memory, **masks))
@@ -56,7 +56,7 @@ def test_equals_torch(ours, theirs, copy, norm_first, implementation):
 
 
 def test_gradcheck(norm_first, implementation):
-    layer = randomised(DecoderLayer(6, 2, 5, norm_first=norm_first, implementation=implementation))
+    layer = use_implementation(randomised(DecoderLayer(6, 2, 5, norm_first=norm_first)), implementation)
     x, memory = normal(2, 3, 6, requires_grad=True), normal(2, 5, 6, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, memory: layer(x, memory, None, MEMORY_MASK), (x, memory))
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from companion import Encoder, EncoderLayer
+from companion import Encoder, EncoderLayer, use_implementation
 from tests.helpers import (
     BATCH,
     D_FF,
@@ -21,6 +21,10 @@ MASK = padding([3, 5], SOURCE_LEN)
 REAL = MASK[:, 0, 0]
 
 
+def stack(norm_first, implementation):
+    return use_implementation(randomised(Encoder(2, D_MODEL, HEADS, D_FF, norm_first=norm_first)), implementation)
+
+
 def torchs_layer(norm_first):
     return nn.TransformerEncoderLayer(D_MODEL, HEADS, D_FF, dropout=0.1, norm_first=norm_first, batch_first=True)
 
@@ -37,22 +41,22 @@ def torchs_stack(norm_first):
 )
 def test_equals_torch(ours, theirs, copy, norm_first, implementation):
     theirs = randomised(theirs(norm_first))
-    ours = ours(D_MODEL, HEADS, D_FF, dropout=0.1, norm_first=norm_first, implementation=implementation)
-    copy(ours.double(), theirs)
+    ours = ours(D_MODEL, HEADS, D_FF, dropout=0.1, norm_first=norm_first)
+    copy(use_implementation(ours, implementation).double(), theirs)
     x = normal(BATCH, SOURCE_LEN, D_MODEL)
     assert_close(ours(x), theirs(x))
     assert_close(ours(x, MASK)[REAL], theirs(x, src_key_padding_mask=~REAL)[REAL])
 
 
 def test_gradcheck(norm_first, implementation):
-    layer = randomised(EncoderLayer(6, 2, 5, norm_first=norm_first, implementation=implementation))
+    layer = use_implementation(randomised(EncoderLayer(6, 2, 5, norm_first=norm_first)), implementation)
     x = normal(2, 3, 6, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: layer(x, padding([2, 3], 3)), x)
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_padding_moves_no_real_token(norm_first, implementation, training):
-    encoder = randomised(Encoder(2, D_MODEL, HEADS, D_FF, norm_first=norm_first, implementation=implementation))
+    encoder = stack(norm_first, implementation)
     encoder.train(training)
     x = normal(BATCH, SOURCE_LEN, D_MODEL)
     moved = x.clone()
@@ -62,7 +66,7 @@ def test_padding_moves_no_real_token(norm_first, implementation, training):
 
 
 def test_permutation_equivariance(norm_first, implementation):
-    encoder = randomised(Encoder(2, D_MODEL, HEADS, D_FF, norm_first=norm_first, implementation=implementation))
+    encoder = stack(norm_first, implementation)
     x, order = normal(BATCH, SOURCE_LEN, D_MODEL), torch.randperm(SOURCE_LEN)
     assert_close(encoder(x[:, order], MASK[..., order]), encoder(x, MASK)[:, order])
 
@@ -84,7 +88,7 @@ def test_names_and_the_last_norm():
 
 
 def test_a_source_of_nothing_but_padding_stays_finite(norm_first, implementation):
-    encoder = randomised(Encoder(2, D_MODEL, HEADS, D_FF, norm_first=norm_first, implementation=implementation))
+    encoder = stack(norm_first, implementation)
     x = normal(BATCH, SOURCE_LEN, D_MODEL, requires_grad=True)
     output = encoder(x, padding([0, 5], SOURCE_LEN))
     output.square().sum().backward()

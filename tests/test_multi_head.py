@@ -10,6 +10,7 @@ from companion import (
     merge_heads,
     scaled_dot_product_attention,
     split_heads,
+    use_implementation,
 )
 from tests.helpers import (
     BATCH,
@@ -26,8 +27,8 @@ from tests.helpers import (
 )
 
 
-def layer(**options):
-    return randomised(MultiHeadAttention(D_MODEL, HEADS, **options))
+def layer(implementation="fused", **options):
+    return use_implementation(randomised(MultiHeadAttention(D_MODEL, HEADS, **options)), implementation)
 
 
 def test_split_heads_by_hand():
@@ -56,7 +57,7 @@ def test_split_and_merge_refuse_other_shapes():
 @pytest.mark.parametrize("cross", [False, True])
 def test_equals_torch(implementation, bias, cross):
     theirs = randomised(nn.MultiheadAttention(D_MODEL, HEADS, bias=bias, batch_first=True))
-    ours = copy_attention(MultiHeadAttention(D_MODEL, HEADS, bias=bias, implementation=implementation).double(), theirs)
+    ours = copy_attention(layer(implementation, bias=bias), theirs)
     query = normal(BATCH, TARGET_LEN, D_MODEL)
     memory = normal(BATCH, SOURCE_LEN, D_MODEL) if cross else query
     mask = padding([3, memory.size(1)], memory.size(1))
@@ -187,8 +188,9 @@ def test_errors_say_what_to_do():
         attention(x, normal(BATCH, SOURCE_LEN, 5))
 
 
-def rotary_layer(**options):
-    return randomised(MultiHeadAttention(12, 3, rotary=RotaryPositionalEmbedding(4, 16), **options))
+def rotary_layer(implementation="fused"):
+    layer = randomised(MultiHeadAttention(12, 3, rotary=RotaryPositionalEmbedding(4, 16)))
+    return use_implementation(layer, implementation)
 
 
 def test_rotary_positions_turn_queries_and_keys_but_no_values(implementation):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from companion.attention import ScaledDotProductAttention, attention_weights
+from companion.implementation import use_implementation
 from companion.masks import causal_mask, combine_masks
 from companion.multi_head import MultiHeadAttention, split_heads
 from companion.recording import record_attention
@@ -74,7 +75,7 @@ def test_two_attentions_of_one_owner_keep_their_own_names():
 @pytest.mark.parametrize("implementation", ["fused", "reference"])
 def test_weights_explain_the_output(inputs, implementation):
     x, memory = inputs
-    layer = MultiHeadAttention(D, H, implementation=implementation).double()
+    layer = use_implementation(MultiHeadAttention(D, H), implementation).double()
     mask = torch.rand(B, 1, Q, K, generator=torch.Generator().manual_seed(2)) < 0.5
     mask[0, :, 0] = False
     with record_attention(layer) as maps:

@@ -195,6 +195,12 @@ def test_errors_say_what_to_do():
         RecurrentConfig(17, 19, attention="soft")
     with pytest.raises(ValueError, match=r"hidden_size \(13\) must be divisible by the number of directions \(2\)"):
         RecurrentConfig(17, 19, hidden_size=13, bidirectional=True)
+    with pytest.raises(ValueError, match=r"hidden_size must be a whole number \(int\), got 12\.0 \(float\)"):
+        RecurrentConfig(17, 19, hidden_size=12.0)
+    with pytest.raises(ValueError, match="max_len must be at least 1, got 0"):
+        RecurrentConfig(17, 19, max_len=0)
+    with pytest.raises(ValueError, match=r"eos_id \(17\) must differ and lie in both vocabularies \(17 and 19 tokens"):
+        RecurrentConfig(17, 19, eos_id=17)
     one, source = model(), ids(5, 3)
     with pytest.raises(ValueError, match="this model has no attention: its config says attention='none'"):
         one.alignment(source, target_ids(4, 4))

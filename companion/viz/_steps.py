@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from companion.attention import attention_weights
-from companion.masks import causal_mask, combine_masks
 from companion.positional import sinusoidal_encoding
 from companion.transformer import Transformer
 
@@ -87,13 +86,11 @@ def collect(model: Transformer, source_ids: Tensor, target_ids: Tensor) -> dict[
 
 def _attention(found: dict[str, Tensor], to: str, name: str, model: nn.Module, calls: dict[str, list[Call]]) -> None:
     query, key, value, mask, causal = calls[f"{name}.attention"][0].inputs
-    if causal:
-        mask = combine_masks(mask, causal_mask(query.size(-2), key.size(-2)))
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))  # (B, H, Q, K)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, float("-inf"))
-    found |= {f"{to}.query": query, f"{to}.key": key, f"{to}.value": value, f"{to}.scores": scores}
-    found[f"{to}.weights"] = attention_weights(query, key, mask)
+    weights = attention_weights(query, key, mask, causal=causal)  # (B, H, Q, K)
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))
+    scores = scores.masked_fill(weights == 0, float("-inf"))  # in float64 a weight is 0 by the mask alone
+    found |= {f"{to}.query": query, f"{to}.key": key, f"{to}.value": value}
+    found |= {f"{to}.scores": scores, f"{to}.weights": weights}
     merged, output = calls[f"{name}.out_proj"][0]
     found |= {f"{to}.merged": merged[0], f"{to}.output": output}
     _parameters(found, to, name, ("q_proj", "k_proj", "v_proj", "out_proj"), model)

@@ -157,8 +157,20 @@ def _greedy(*sentences: int, use_cache: bool) -> Callable[[ModuleType], Any]:
     return hand_in
 
 
-def _by_class(name: str, implementation: str) -> Callable[[ModuleType], Any]:
-    return lambda module: lambda d_model: getattr(module, name)(d_model, implementation=implementation)
+def _layer_norm(implementation: str) -> Callable[[ModuleType], Any]:
+    return lambda module: lambda d_model: module.LayerNorm(d_model, implementation=implementation)
+
+
+def _add_norm(implementation: str) -> Callable[[ModuleType], Any]:
+    def hand_in(module: ModuleType) -> Any:
+        def make(d_model):
+            layer = module.AddNorm(d_model)
+            layer.norm.implementation = implementation
+            return layer
+
+        return make
+
+    return hand_in
 
 
 def _as_it_is(name: str) -> tuple[Callable[[ModuleType], Any], ...]:
@@ -174,8 +186,8 @@ SUBJECTS = (
     Subject("companion.multi_head", "split_heads", _as_it_is("split_heads")),
     Subject("companion.multi_head", "merge_heads", _as_it_is("merge_heads")),
     Subject("companion.multi_head", "multi_head", (*_as_it_is("MultiHeadAttention"), _token_by_token)),
-    Subject("companion.add_norm", "layer_norm", (_by_class("LayerNorm", "reference"), _by_class("LayerNorm", "fused"))),
-    Subject("companion.add_norm", "add_norm", (_by_class("AddNorm", "reference"), _by_class("AddNorm", "fused"))),
+    Subject("companion.add_norm", "layer_norm", (_layer_norm("reference"), _layer_norm("fused"))),
+    Subject("companion.add_norm", "add_norm", (_add_norm("reference"), _add_norm("fused"))),
     Subject("companion.positional", "positional", (*_as_it_is("sinusoidal_encoding"), _added)),
     Subject("companion.positional", "rotary", (_rotary(room=0), _rotary(room=7))),
     Subject(

@@ -190,7 +190,8 @@ class WithResidualReturned(Wrapped):
 
 class Inherited(companion.AddNorm):
     def __init__(self, d_model):
-        super().__init__(d_model, norm_first=False, implementation="reference")
+        super().__init__(d_model, norm_first=False)
+        companion.use_implementation(self, "reference")
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,8 @@ class WithWeights(Layer):
 
 class Reference(companion.DecoderLayer):
     def __init__(self, d_model, num_heads, d_ff):
-        super().__init__(d_model, num_heads, d_ff, dropout=0.1, norm_first=False, implementation="reference")
+        super().__init__(d_model, num_heads, d_ff, dropout=0.1, norm_first=False)
+        companion.use_implementation(self, "reference")
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,8 @@ class WithWeights(Layer):
 
 class Reference(companion.EncoderLayer):
     def __init__(self, d_model, num_heads, d_ff):
-        super().__init__(d_model, num_heads, d_ff, norm_first=False, implementation="reference")
+        super().__init__(d_model, num_heads, d_ff, norm_first=False)
+        companion.use_implementation(self, "reference")
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,7 @@ class ClonedAndDrawnAnew(StacksOfItsOwn):
 class Reference(Textbook):
     def __init__(self, config):
         super().__init__(config)
-        sizes = (config.d_model, config.num_heads, config.d_ff)
-        self.encoder = companion.Encoder(config.num_encoder_layers, *sizes, implementation="reference")
-        self.decoder = companion.Decoder(config.num_decoder_layers, *sizes, implementation="reference")
+        companion.use_implementation(self, "reference")
 
 
 class WithDropout(Textbook):
