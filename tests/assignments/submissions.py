@@ -2,8 +2,6 @@
 
 import re
 
-from companion.assignments import READY
-from companion.assignments.exercises import chapter_stems
 from companion.assignments.notebook import cell_id
 
 # How to break the right answer: what to replace, and by what.
@@ -56,12 +54,6 @@ def hard_coded(exercise):
     return "\n\n".join([head, right, other, "\n".join(choose)])
 
 
-def makeable():
-    """The ready assignments whose chapters are all there."""
-    stems = set(chapter_stems())
-    return [plan.name for plan in READY if {stem for stem, _, _ in plan.exercises} <= stems]
-
-
 def answers(assignment, broken=(), unwritten=()):
     """The code that is handed in, by the exercise's name."""
     code = {}
@@ -78,8 +70,7 @@ def answers(assignment, broken=(), unwritten=()):
 
 def expected(assignment, lost=()):
     """The points by the exercise's name, where some are lost."""
-    pairs = zip(assignment.exercises, assignment.points, strict=True)
-    return {exercise.name: 0 if exercise.name in lost else points for exercise, points in pairs}
+    return {exercise.name: 0 if exercise.name in lost else exercise.points for exercise in assignment.exercises}
 
 
 def bare(line):

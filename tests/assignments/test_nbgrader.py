@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from companion.assignments import export, ready_assignment, write
+from companion.assignments import READY, export, ready_assignment, write
 from companion.assignments.export import SEED
 from companion.checks import CHECKS
-from tests.assignments.submissions import answers, expected, fill_in, makeable
+from tests.assignments.submissions import answers, expected, fill_in
 
 pytest.importorskip("nbgrader")
 ASSIGNMENT = ready_assignment("train-and-translate")
@@ -167,7 +167,7 @@ def test_feedback_keeps_the_hidden_tests_and_their_seed(course):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", makeable())
+@pytest.mark.parametrize("name", READY)
 def test_every_ready_assignment_is_graded_right(name, tmp_path):
     assignment = ready_assignment(name)
     released = release(tmp_path / "course", assignment)

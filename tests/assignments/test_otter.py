@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from companion.assignments import export, ready_assignment, write
-from tests.assignments.submissions import answers, bare, expected, fill_in, hard_coded, makeable, to_be_written
+from companion.assignments import READY, export, ready_assignment, write
+from tests.assignments.submissions import answers, bare, expected, fill_in, hard_coded, to_be_written
 
 pytest.importorskip("otter")
 ASSIGNMENT = ready_assignment("train-and-translate")
@@ -102,7 +102,7 @@ def test_the_grader_holds_the_hidden_tests_and_no_solution(kit):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", makeable())
+@pytest.mark.parametrize("name", READY)
 def test_every_ready_assignment_is_graded_right(name, tmp_path):
     assignment = ready_assignment(name)
     kit = make_grader(tmp_path / "kit", assignment)

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from companion.assignments import export, ready_assignment, write
+from companion.assignments import READY, export, ready_assignment, write
 from companion.assignments.names import import_block
-from tests.assignments.submissions import answers, expected, hard_coded, makeable
+from tests.assignments.submissions import answers, expected, hard_coded
 
 ASSIGNMENT = ready_assignment("attention-and-masks")
 
@@ -23,7 +23,7 @@ def module_text(assignment, code):
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
     out = tmp_path_factory.mktemp("pytest") / "kit"
-    write(export([*map(ready_assignment, makeable())], "pytest"), out)
+    write(export([*map(ready_assignment, READY)], "pytest"), out)
     return out
 
 
@@ -57,7 +57,7 @@ def test_the_exported_repository_runs_and_gives_no_points(kit):
     assert "companion/checks" not in out
 
 
-@pytest.mark.parametrize("name", makeable())
+@pytest.mark.parametrize("name", READY)
 def test_the_readme_says_how_to_get_a_hint(kit, name, monkeypatch, capsys):
     student = kit / name / "student"
     text = (student / "README.md").read_text(encoding="utf8")
@@ -138,7 +138,7 @@ def test_where_the_package_is_missing_the_remedy_is_said(kit, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", makeable())
+@pytest.mark.parametrize("name", READY)
 def test_each_wrong_answer_loses_exactly_its_points(kit, name, tmp_path):
     assignment = ready_assignment(name)
     names = [exercise.name for exercise in assignment.exercises]
