@@ -29,6 +29,14 @@ WRONG = {
     "my_greedy": ("argmax", "argmin"),
 }
 
+# The companion's own function, where it is the exercise to write it.
+BORROWED = """\
+from companion import combine_masks
+
+
+def my_combined_mask(padding, causal):
+    return combine_masks(padding, causal)"""
+
 
 def wrong(exercise):
     """The right answer, broken."""

@@ -14,19 +14,8 @@ from companion.assignments.export import SEED
 from companion.checks import CHECKS
 from tests.assignments.submissions import answers, expected, fill_in
 
-pytest.importorskip("nbgrader")
+Gradebook = pytest.importorskip("nbgrader.api").Gradebook
 ASSIGNMENT = ready_assignment("train-and-translate")
-READ_GRADES = """
-import json
-from nbgrader.api import Gradebook
-
-with Gradebook("sqlite:///gradebook.db") as book:
-    print(json.dumps([
-        [submission.student.id, grade.name, grade.auto_score, grade.max_score]
-        for assignment in book.assignments for submission in assignment.submissions
-        for notebook in submission.notebooks for grade in notebook.grades
-    ]))
-"""
 
 
 def run(folder, *command):
@@ -59,9 +48,12 @@ def grade(folder, assignment, released, students):
         path.write_text(json.dumps(fill_in(json.loads(released), code)), encoding="utf8")
     run(folder, "-m", "nbgrader", "autograde", assignment.name)
     scores = {student: {} for student in students}
-    for student, name, score, most in json.loads(run(folder, "-c", READ_GRADES)):
-        scores[student][name] = score
-        assert score is None or score <= most
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
+        (graded,) = book.assignments
+        for submission in graded.submissions:
+            for one in (one for notebook in submission.notebooks for one in notebook.grades):
+                scores[submission.student.id][one.name] = one.auto_score
+                assert one.auto_score is None or one.auto_score <= one.max_score
     return scores
 
 
