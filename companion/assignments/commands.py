@@ -27,7 +27,8 @@ def add_assignments(commands: Any, seed: Callable[[str], int]) -> None:
     out.add_argument("--format", required=True, choices=FORMATS, help="the grader")
     out.add_argument("--out", required=True, type=Path, metavar="DIR", help="an empty folder, or one to be made")
     out.add_argument("--assignment", nargs="+", default=[], metavar="NAME", help="ready assignments (all of them)")
-    out.add_argument("--from", nargs="+", default=[], type=Path, metavar="FILE", dest="files", help="your own, in TOML")
+    like = "assignments of your own, in files like those of companion/assignments/ready"
+    out.add_argument("--from", nargs="+", default=[], type=Path, metavar="FILE", dest="files", help=like)
     out.add_argument("--chapters", nargs="+", default=[], metavar="STEM", help="all the exercises of these chapters")
     out.add_argument(
         "--seed", type=seed, default=SEED, metavar="N", help="of the hidden tests; choose one and keep it to yourself"

@@ -2,6 +2,8 @@
 
 import re
 
+from IPython.core.compilerop import CachingCompiler
+
 from companion.assignments.notebook import cell_id
 
 # How to break the right answer: what to replace, and by what.
@@ -79,6 +81,11 @@ def answers(assignment, broken=(), unwritten=()):
 def expected(assignment, lost=()):
     """The points by the exercise's name, where some are lost."""
     return {exercise.name: 0 if exercise.name in lost else exercise.points for exercise in assignment.exercises}
+
+
+def run_cell(code, scope):
+    """Run code as a notebook does: its source is kept."""
+    exec(compile(code, CachingCompiler().cache(code), "exec"), scope)
 
 
 def bare(line):

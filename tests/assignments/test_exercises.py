@@ -9,7 +9,7 @@ from companion.assignments.chapters import BOOK, chapters
 from companion.assignments.names import import_block, needed
 from companion.assignments.starter import answer, starter
 from companion.checks import CHECKS
-from tests.assignments.submissions import WRONG, hard_coded, wrong
+from tests.assignments.submissions import WRONG, hard_coded, run_cell, wrong
 
 STEMS = list(chapters())
 
@@ -17,9 +17,8 @@ STEMS = list(chapters())
 def run(exercise, code):
     """Run what a student wrote, with nothing but the exercise's imports; return what is handed in."""
     scope = {"__name__": "__main__"}
-    exec("\n".join(exercise.imports), scope)
-    exec(exercise.helpers, scope)
-    exec(code, scope)
+    for cell in ("\n".join(exercise.imports), exercise.helpers, code):
+        run_cell(cell, scope)
     return scope
 
 

@@ -2,12 +2,12 @@ import functools
 
 import pytest
 import torch
-from IPython.core.compilerop import CachingCompiler
 
 import companion
 from companion import causal_mask, check
 from companion import scaled_dot_product_attention as attend
 from companion.assignments import own_work, without_warning
+from tests.assignments.submissions import run_cell
 
 bare = companion.attention_weights
 ready_layer = companion.LayerNorm(6)
@@ -219,16 +219,11 @@ def test_own_work_passes(work):
     own_work(work)
 
 
-def defined_by(source, filename, **scope):
+def defined_by(source, run, **scope):
     """What a piece of code defines as `work`, as a notebook's cell or `exec` defines it."""
     scope = {"__name__": "__main__", "companion": companion, "torch": torch, **scope}
-    exec(compile(source, filename, "exec"), scope)
+    run(source, scope)
     return scope["work"]
-
-
-def cell(source):
-    """The file name under which IPython keeps a cell's source."""
-    return CachingCompiler().cache(source)
 
 
 BORROWS = "def work(query, key, mask):\n    return companion.attention_weights(query, key, mask)"
@@ -247,19 +242,19 @@ class work(torch.nn.Module):
 LOCAL_NAMESAKE = "def work(x):\n    norm = torch.relu\n    return norm(x)"
 
 
-@pytest.mark.parametrize("keep", [cell, lambda source: "<string>"], ids=["cell", "exec"])
-def test_a_cell_is_read_from_its_source_and_code_without_source_by_its_names(keep):
+@pytest.mark.parametrize("run", [run_cell, exec])
+def test_a_cell_is_read_from_its_source_and_code_without_source_by_its_names(run):
     for source, name in ((BORROWS, "attention_weights"), (BORROWS_UNDER_A_NAME, "split_heads")):
         with pytest.raises(check.CheckFailed, match=f"It uses {name} of companion"):
-            own_work(defined_by(source, keep(source)))
-    own_work(defined_by(OWN, keep(OWN)))
-    own_work(defined_by(LOCAL_NAMESAKE, keep(LOCAL_NAMESAKE), norm=ready_layer))
+            own_work(defined_by(source, run))
+    own_work(defined_by(OWN, run))
+    own_work(defined_by(LOCAL_NAMESAKE, run, norm=ready_layer))
 
 
 def test_an_attribute_with_the_name_of_a_global_is_no_loan_where_there_is_a_source():
-    own_work(defined_by(NAMESAKE, cell(NAMESAKE), norm=ready_layer))
+    own_work(defined_by(NAMESAKE, run_cell, norm=ready_layer))
     with pytest.raises(check.CheckFailed, match="It uses LayerNorm of companion"):
-        own_work(defined_by(NAMESAKE, "<string>", norm=ready_layer))
+        own_work(defined_by(NAMESAKE, exec, norm=ready_layer))
 
 
 def test_what_is_allowed_passes():
