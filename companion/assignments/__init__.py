@@ -5,10 +5,12 @@ those of the grader, for otter, for nbgrader and for pytest. No file that is wri
 chapter for instructors explains how to use them.
 """
 
-from companion.assignments.exercises import BookMissing, Exercise, read_chapter
+from companion.assignments.assignment import Assignment
+from companion.assignments.chapters import BookMissing, read_chapter
+from companion.assignments.exercise import Exercise
 from companion.assignments.export import FORMATS, export, write
-from companion.assignments.ready import READY, Assignment, chapter_assignment, ready_assignment
 from companion.assignments.rules import own_work, without_warning
+from companion.assignments.sources import READY, chapter_assignment, read_assignment, ready_assignment
 
 __all__ = [
     "FORMATS",
@@ -19,6 +21,7 @@ __all__ = [
     "chapter_assignment",
     "export",
     "own_work",
+    "read_assignment",
     "read_chapter",
     "ready_assignment",
     "without_warning",

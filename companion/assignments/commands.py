@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from companion.assignments.exercises import BOOK, chapter_stems, read_chapter
+from companion.assignments.chapters import BOOK, chapters, read_chapter
 from companion.assignments.export import FORMATS, SEED, export, write
-from companion.assignments.ready import READY, chapter_assignment, ready_assignment
 from companion.assignments.requirement import named
+from companion.assignments.sources import READY, chapter_assignment, read_assignment, ready_assignment
 
 
 def add_assignments(commands: Any, seed: Callable[[str], int]) -> None:
@@ -27,6 +27,8 @@ def add_assignments(commands: Any, seed: Callable[[str], int]) -> None:
     out.add_argument("--format", required=True, choices=FORMATS, help="the grader")
     out.add_argument("--out", required=True, type=Path, metavar="DIR", help="an empty folder, or one to be made")
     out.add_argument("--assignment", nargs="+", default=[], metavar="NAME", help="ready assignments (all of them)")
+    like = "assignments of your own, in files like those of companion/assignments/ready"
+    out.add_argument("--from", nargs="+", default=[], type=Path, metavar="FILE", dest="files", help=like)
     out.add_argument("--chapters", nargs="+", default=[], metavar="STEM", help="all the exercises of these chapters")
     out.add_argument(
         "--seed", type=seed, default=SEED, metavar="N", help="of the hidden tests; choose one and keep it to yourself"
@@ -37,16 +39,16 @@ def add_assignments(commands: Any, seed: Callable[[str], int]) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    stems = chapter_stems(options.book)
-    for plan in READY:
+    stems = chapters(options.book)
+    for name in READY:
         try:
-            assignment = ready_assignment(plan.name, options.book)
+            assignment = ready_assignment(name, options.book)
         except ValueError as error:
-            print(f"{plan.name}: cannot be made of this book: {error}\n")
+            print(f"{name}: cannot be made of this book: {error}\n")
             continue
-        print(f"{plan.name}: {plan.title}. {assignment.total} points, about {assignment.minutes} minutes")
-        for exercise, points in zip(assignment.exercises, assignment.points, strict=True):
-            print(f"  {points}  {exercise.title} ({exercise.chapter}, {exercise.name})")
+        print(f"{name}: {assignment.title}. {assignment.total} points, about {assignment.minutes} minutes")
+        for exercise in assignment.exercises:
+            print(f"  {exercise.points}  {exercise.title} ({exercise.chapter}, {exercise.name})")
         if assignment.question:
             print(f"  {assignment.question.points}  a question that a person grades")
         print()
@@ -54,9 +56,10 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    chapter_stems(options.book)  # says that there is no book, before anything else
-    names = options.assignment or ([] if options.chapters else [plan.name for plan in READY])
+    chapters(options.book)  # says that there is no book, before anything else
+    names = options.assignment or ([] if options.chapters or options.files else READY)
     assignments = [ready_assignment(name, options.book) for name in names]
+    assignments += [read_assignment(path, options.book) for path in options.files]
     assignments += [chapter_assignment(stem, options.book) for stem in options.chapters]
     files = export(assignments, options.format, seed=options.seed, requirement=options.requirement)
     write(files, options.out)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from companion.assignments.assignment import Assignment
 from companion.assignments.nbgrader import nbgrader
 from companion.assignments.otter import otter
 from companion.assignments.pytest_format import pytest_format
-from companion.assignments.ready import Assignment
 
 FORMATS = ("otter", "nbgrader", "pytest")
 SEED = 20231117  # of the hidden tests; an instructor's own is better
@@ -35,11 +34,10 @@ def export(assignments: Sequence[Assignment], kind: str, *, seed: int = SEED, re
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{', '.join(twice)} is named twice")
-    seeded = [replace(assignment, seed=seed) for assignment in assignments]
     if kind == "nbgrader":
-        return nbgrader(seeded, requirement)
+        return nbgrader(assignments, seed, requirement)
     one = otter if kind == "otter" else pytest_format
-    return {path: text for assignment in seeded for path, text in one(assignment, requirement).items()}
+    return {path: text for assignment in assignments for path, text in one(assignment, seed, requirement).items()}
 
 
 def write(files: dict[str, str], out: Path) -> None:

@@ -5,30 +5,23 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from symtable import Symbol, SymbolTable, symtable
 
 NOT_THE_ANSWER = {"check", "viz"}  # what a notebook takes from companion without being given an answer
 
 
-def used(code: str) -> set[str]:
-    """Return the names that a piece of code reads."""
-    nodes = ast.walk(ast.parse(code))
-    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+def needed(code: str, available: dict[str, str]) -> tuple[str, ...]:
+    """Return the imports that a piece of code needs, of those that are available.
 
-
-def bound(code: str) -> set[str]:
-    """Return the names that a piece of code defines anywhere in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            names.add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.arg):
-            names.add(node.arg)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {_binds(alias) for alias in node.names}
-    return names
+    Raises:
+        ValueError: it uses a name that nothing brings.
+    """
+    missing = _from_outside(code) - set(dir(builtins))
+    unknown = sorted(missing - set(available))
+    if unknown:
+        raise ValueError(f"it uses {', '.join(unknown)}, which no import brings: an exercise stands alone")
+    return tuple(sorted({available[name] for name in missing}, key=_order))
 
 
 def imports_of(cells: Iterable[str]) -> dict[str, str]:
@@ -40,26 +33,11 @@ def imports_of(cells: Iterable[str]) -> dict[str, str]:
         except SyntaxError:  # a cell with a magic command
             continue
         for node in tree.body:
-            if isinstance(node, ast.Import):
+            if isinstance(node, ast.Import | ast.ImportFrom):
                 for alias in node.names:
-                    found.setdefault(_binds(alias), ast.unparse(ast.Import([alias])))
-            elif isinstance(node, ast.ImportFrom):
-                for alias in node.names:
-                    found.setdefault(_binds(alias), ast.unparse(ast.ImportFrom(node.module, [alias], node.level)))
+                    node.names = [alias]
+                    found.setdefault(_binds(alias), ast.unparse(node))
     return found
-
-
-def needed(code: str, available: dict[str, str]) -> tuple[str, ...]:
-    """Return the imports that a piece of code needs, of those that are available.
-
-    Raises:
-        ValueError: it uses a name that nothing brings.
-    """
-    missing = used(code) - bound(code) - set(dir(builtins))
-    unknown = sorted(missing - set(available))
-    if unknown:
-        raise ValueError(f"it uses {', '.join(unknown)}, which no import brings: an exercise stands alone")
-    return tuple(sorted({available[name] for name in missing}, key=_order))
 
 
 def import_block(statements: Iterable[str]) -> str:
@@ -79,17 +57,16 @@ def import_block(statements: Iterable[str]) -> str:
     return "\n\n".join("\n".join(group) for group in groups.values())
 
 
-def from_companion(code: str, statements: Iterable[str]) -> tuple[str, ...]:
+def from_companion(code: str, statements: Iterable[str]) -> set[str]:
     """Return which of the companion's names a piece of code uses, apart from its checks and pictures."""
-    found: set[str] = set()
-    for statement in statements:
-        node = ast.parse(statement).body[0]
+    outside, found = _from_outside(code), set[str]()
+    for node in (node for statement in statements for node in ast.parse(statement).body):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "companion":
-            found |= {alias.name for alias in node.names if _binds(alias) in used(code)}
+            found |= {alias.name for alias in node.names if _binds(alias) in outside}
     for part in ast.walk(ast.parse(code)):
-        if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id == "companion":
+        if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "companion":
             found.add(part.attr)
-    return tuple(sorted(found - NOT_THE_ANSWER))
+    return found - NOT_THE_ANSWER
 
 
 def definitions(code: str) -> str:
@@ -97,6 +74,20 @@ def definitions(code: str) -> str:
     kept = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
     pieces = [ast.get_source_segment(code, node) or "" for node in ast.parse(code).body if isinstance(node, kept)]
     return "\n\n\n".join(pieces)
+
+
+def _from_outside(code: str) -> set[str]:
+    """Return the names that a piece of code reads and does not bind, as its scopes have it."""
+    symbols = list(_global_symbols(symtable(code, "", "exec")))
+    bound = {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+    return {symbol.get_name() for symbol in symbols if symbol.is_referenced()} - bound
+
+
+def _global_symbols(table: SymbolTable) -> Iterator[Symbol]:
+    """Yield the global names of a scope, and of each scope inside it."""
+    yield from (symbol for symbol in table.get_symbols() if symbol.is_global())
+    for inner in table.get_children():
+        yield from _global_symbols(inner)
 
 
 def _binds(alias: ast.alias) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from typing import Any
 
-from companion.assignments.exercises import Exercise
-from companion.assignments.notebook import Cell, cell_id, code, dumps, markdown, student_cells
-from companion.assignments.ready import Assignment
+from companion.assignments.assignment import Assignment
+from companion.assignments.exercise import Exercise
+from companion.assignments.notebook import Cell, cell_id, code, dumps, student_cells
 from companion.assignments.requirement import named
 from companion.assignments.starter import TODO
 from companion.assignments.statement import rubric, statement
@@ -32,7 +32,7 @@ from companion import check
 {rules}
 
 # Nothing is found where the cell above ended in an error.
-own_work(globals().get("{name}"), allowed={allowed})
+{own}
 {seen};
 ### BEGIN HIDDEN TESTS
 {unseen};
@@ -69,7 +69,7 @@ Anybody can export this kit. With a seed that only you know (`--seed`) nobody el
 {rubrics}"""
 
 
-def nbgrader(assignments: list[Assignment], requirement: str) -> dict[str, str]:
+def nbgrader(assignments: Sequence[Assignment], seed: int, requirement: str) -> dict[str, str]:
     """Return the files of a course for nbgrader, by path."""
     files = {"nbgrader_config.py": CONFIG.format(todo=TODO)}
     names = ", ".join(f"`{assignment.name}`" for assignment in assignments)
@@ -78,23 +78,22 @@ def nbgrader(assignments: list[Assignment], requirement: str) -> dict[str, str]:
     )
     for assignment in assignments:
         folder = f"source/{assignment.name}"
-        files[f"{folder}/{assignment.name}.ipynb"] = _notebook(assignment, requirement)
+        files[f"{folder}/{assignment.name}.ipynb"] = _notebook(assignment, seed, requirement)
         files[f"{folder}/STATEMENT.md"] = statement(assignment)
     return files
 
 
-def _notebook(assignment: Assignment, requirement: str) -> str:
-    def graded(exercise: Exercise, points: int) -> list[Cell]:
+def _notebook(assignment: Assignment, seed: int, requirement: str) -> str:
+    def graded(exercise: Exercise) -> Cell:
         name = f"{cell_id(exercise.name)}-test"
         # With get, a missing name is a sentence; a NameError would show the lines around it, and so the hidden seed.
         text = TEST.format(
-            name=exercise.name,
             rules=exercise.rules,
-            allowed=json.dumps(list(exercise.allowed)),
+            own=exercise.own(f'globals().get("{exercise.name}")'),
             seen=exercise.graded(),
-            unseen=exercise.graded(seed=assignment.seed),
+            unseen=exercise.graded(seed=seed),
         )
-        return [code(name, text, nbgrader=_role(name, "code", points=points, grade=True, locked=True))]
+        return code(name, text, nbgrader=_role(name, "code", points=exercise.points, grade=True, locked=True))
 
     def written(exercise: Exercise) -> Cell:
         name = cell_id(exercise.name)
@@ -103,11 +102,9 @@ def _notebook(assignment: Assignment, requirement: str) -> str:
     def given(name: str, text: str) -> Cell:
         return code(name, text, nbgrader=_role(name, "code", locked=True))
 
-    cells = student_cells(assignment, requirement, written=written, tested=graded, given=given)
-    if assignment.question:
-        role = _role("question", "markdown", points=assignment.question.points, grade=True, solution=True)
-        cells.append(markdown("question", "*Write your answer here.*", nbgrader=role))
-    return dumps(cells)
+    points = assignment.question.points if assignment.question else None
+    question = {"nbgrader": _role("question", "markdown", points=points, grade=True, solution=True)}
+    return dumps(student_cells(assignment, requirement, written=written, tested=graded, given=given, question=question))
 
 
 def _role(

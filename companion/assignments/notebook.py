@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from companion.assignments.exercises import Exercise
+from companion.assignments.assignment import Assignment
+from companion.assignments.exercise import Exercise
 from companion.assignments.names import import_block
-from companion.assignments.ready import Assignment
 from companion.assignments.requirement import first_cell
 from companion.assignments.statement import exercise_text, question_text, statement
 
@@ -31,18 +31,14 @@ def cell_id(name: str) -> str:
     return name.replace("_", "-")[:56]
 
 
-def imports(assignment: Assignment) -> str:
-    """Return the imports that the exercises need, and no others."""
-    return import_block(statement for exercise in assignment.exercises for statement in exercise.imports)
-
-
 def student_cells(
     assignment: Assignment,
     requirement: str,
     *,
     written: Callable[[Exercise], Cell],
-    tested: Callable[[Exercise, int], list[Cell]],
+    tested: Callable[[Exercise], Cell],
     given: Callable[[str, str], Cell] = code,
+    question: dict[str, Any] | None = None,
 ) -> list[Cell]:
     """Return the cells of a student's notebook.
 
@@ -50,21 +46,23 @@ def student_cells(
         assignment: what it is about.
         requirement: what pip installs the course's package from; empty if nobody says.
         written: makes the cell in which a student writes an exercise.
-        tested: makes the cells after it, from the exercise and its points.
+        tested: makes the cell with the grader's test.
         given: makes the cells of code that the statement gives.
+        question: metadata of the cell in which a student answers the question.
     """
     cells = [
         markdown("statement", statement(assignment)),
         code("first-cell", first_cell(requirement)),
-        given("imports", imports(assignment)),
+        given("imports", import_block(assignment.imports)),
     ]
-    for number, (exercise, value) in enumerate(zip(assignment.exercises, assignment.points, strict=True), 1):
+    for number, exercise in enumerate(assignment.exercises, 1):
         name = cell_id(exercise.name)
-        cells.append(markdown(f"{name}-text", exercise_text(exercise, number, value)))
+        cells.append(markdown(f"{name}-text", exercise_text(number, exercise)))
         cells += [given(f"{name}-given-{place}", text) for place, text in enumerate(exercise.given)]
-        cells += [written(exercise), code(f"{name}-check", exercise.call), *tested(exercise, value)]
+        cells += [written(exercise), code(f"{name}-check", exercise.call), tested(exercise)]
     if assignment.question:
         cells.append(markdown("question-text", question_text(assignment)))
+        cells.append(markdown("question", "*Write your answer here.*", **(question or {})))
     return cells
 
 

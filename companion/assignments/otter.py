@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from companion.assignments.exercises import Exercise
-from companion.assignments.names import import_block, needed
-from companion.assignments.notebook import Cell, cell_id, code, dumps, markdown, student_cells
-from companion.assignments.ready import Assignment
+from companion.assignments.assignment import Assignment
+from companion.assignments.exercise import Exercise
+from companion.assignments.names import import_block
+from companion.assignments.notebook import Cell, cell_id, code, dumps, student_cells
 from companion.assignments.requirement import named
 from companion.assignments.statement import rubric, statement
 
@@ -33,7 +33,7 @@ all_or_nothing = True
 
 @test_case()
 def own({function}):
-    own_work({function}, allowed={allowed})
+    {own}
 
 
 @test_case()
@@ -69,7 +69,7 @@ CONFIG = json.dumps({"show_stdout": False, "show_hidden": False}, indent=2) + "\
 QUESTION = "The question is worth {points} points and is graded by you; otter's total is {auto}."
 
 
-def otter(assignment: Assignment, requirement: str) -> dict[str, str]:
+def otter(assignment: Assignment, seed: int, requirement: str) -> dict[str, str]:
     """Return the files of an assignment for otter-grader, by path."""
     name = assignment.name
     files = {
@@ -79,11 +79,11 @@ def otter(assignment: Assignment, requirement: str) -> dict[str, str]:
         f"{name}/autograder/otter_config.json": CONFIG,
         f"{name}/autograder/requirements.txt": f"{named(requirement)}\n",
     }
-    for exercise, value in zip(assignment.exercises, assignment.points, strict=True):
-        files[f"{name}/student/tests/{exercise.name}.py"] = _tests(exercise, value)
-        files[f"{name}/autograder/tests/{exercise.name}.py"] = _tests(exercise, value, assignment.seed)
+    for exercise in assignment.exercises:
+        files[f"{name}/student/tests/{exercise.name}.py"] = _tests(exercise)
+        files[f"{name}/autograder/tests/{exercise.name}.py"] = _tests(exercise, seed)
     question = assignment.question
-    by_hand = QUESTION.format(points=question.points, auto=sum(assignment.points)) if question else ""
+    by_hand = QUESTION.format(points=question.points, auto=assignment.points) if question else ""
     files[f"{name}/README.md"] = README.format(
         title=assignment.title, name=name, question=by_hand, rubric=rubric(assignment)
     )
@@ -91,37 +91,26 @@ def otter(assignment: Assignment, requirement: str) -> dict[str, str]:
 
 
 def _notebook(assignment: Assignment, requirement: str) -> str:
-    def tested(exercise: Exercise, points: int) -> list[Cell]:
-        test = f'if grader is not None:\n    print(grader.check("{exercise.name}"))'
-        return [code(f"{cell_id(exercise.name)}-otter", test)]
+    def written(exercise: Exercise) -> Cell:
+        return code(cell_id(exercise.name), exercise.starter)
 
-    cells = student_cells(
-        assignment,
-        requirement,
-        written=lambda exercise: code(cell_id(exercise.name), exercise.starter),
-        tested=tested,
-    )
+    def tested(exercise: Exercise) -> Cell:
+        test = f'if grader is not None:\n    print(grader.check("{exercise.name}"))'
+        return code(f"{cell_id(exercise.name)}-otter", test)
+
+    cells = student_cells(assignment, requirement, written=written, tested=tested)
     cells.insert(2, code("otter", START.format(name=assignment.name)))
-    if assignment.question:
-        cells.append(markdown("question", "*Write your answer here.*"))
     return dumps(cells)
 
 
-def _tests(exercise: Exercise, points: int, seed: int | None = None) -> str:
-    helpers = exercise.helpers
-    available = {statement.split()[-1]: statement for statement in exercise.imports}
-    bring = [
-        "from companion import check",
-        exercise.rules,
-        "from otter.test_files import test_case",
-    ]
-    imports = import_block([*bring, *(needed(helpers, available) if helpers else ())])
+def _tests(exercise: Exercise, seed: int | None = None) -> str:
+    bring = ["from companion import check", exercise.rules, "from otter.test_files import test_case"]
     values = {
         "function": exercise.name,
-        "points": points,
-        "imports": imports,
-        "allowed": json.dumps(list(exercise.allowed)),
-        "helpers": f"\n\n{helpers}\n" if helpers else "",
+        "points": exercise.points,
+        "imports": import_block([*bring, *exercise.helper_imports]),
+        "own": exercise.own(),
+        "helpers": f"\n\n{exercise.helpers}\n" if exercise.helpers else "",
         "seen": exercise.graded(),
         "unseen": exercise.graded(seed=seed),
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 
-from companion.assignments.names import import_block, needed
-from companion.assignments.ready import Assignment
+from companion.assignments.assignment import Assignment
+from companion.assignments.exercise import Exercise
+from companion.assignments.names import import_block
 from companion.assignments.requirement import named
 from companion.assignments.statement import exercise_text, question_text, rubric, statement
 
@@ -63,14 +63,14 @@ SEEN = """
 def test_{function}():
     from {module} import {function}
 
-    own_work({function}, allowed={allowed})
+    {own}
     {seen}
 """
 UNSEEN = """
 
 @pytest.mark.points({points})
 def test_{function}(work):
-    own_work(work.{function}, allowed={allowed})
+    {own}
     {seen}
     {unseen}
 """
@@ -156,7 +156,7 @@ print({call}.hint(1))
 ANSWER = " Answer the question in `ANSWER.md`."
 
 
-def pytest_format(assignment: Assignment, requirement: str) -> dict[str, str]:
+def pytest_format(assignment: Assignment, seed: int, requirement: str) -> dict[str, str]:
     """Return the files of an assignment for pytest, by path."""
     name, module, question = assignment.name, assignment.module, assignment.question
     student, grading = f"{name}/student", f"{name}/grading"
@@ -168,7 +168,7 @@ def pytest_format(assignment: Assignment, requirement: str) -> dict[str, str]:
         f"{student}/pytest.ini": INI.format(testpaths="tests", more=""),
         f"{student}/requirements.txt": f"{named(requirement)}\npytest>=8\n",
         f"{student}/.github/workflows/check.yml": WORKFLOW,
-        f"{grading}/test_grading.py": _tests(assignment, hidden=True),
+        f"{grading}/test_grading.py": _tests(assignment, seed),
         f"{grading}/conftest.py": CONFTEST,
         f"{grading}/pytest.ini": INI.format(testpaths=".", more=" --show-capture=no"),
         f"{grading}/requirements.txt": f"{named(requirement)}\npytest>=8\n",
@@ -184,8 +184,7 @@ def pytest_format(assignment: Assignment, requirement: str) -> dict[str, str]:
 
 def _student_readme(assignment: Assignment) -> str:
     """Return the statement with the exercises, whose mathematics a comment cannot show, and what to do."""
-    numbered = enumerate(zip(assignment.exercises, assignment.points, strict=True), 1)
-    texts = [exercise_text(exercise, number, value) for number, (exercise, value) in numbered]
+    texts = [exercise_text(number, exercise) for number, exercise in enumerate(assignment.exercises, 1)]
     plain = next((exercise for exercise in assignment.exercises if not exercise.helpers), assignment.exercises[0])
     answer = ANSWER if assignment.question else ""
     to_do = TO_DO.format(module=assignment.module, name=plain.name, call=plain.call, answer=answer)
@@ -194,42 +193,42 @@ def _student_readme(assignment: Assignment) -> str:
 
 def _module(assignment: Assignment) -> str:
     """Return the module that a student fills in; statements stand in comments."""
-    pieces = [f'"""{assignment.title}."""', import_block(_imports(assignment))]
-    for number, (exercise, value) in enumerate(zip(assignment.exercises, assignment.points, strict=True), 1):
-        lines = exercise_text(exercise, number, value).split("\n")
+    imports = [statement for statement in assignment.imports if statement != "from companion import check"]
+    pieces = [f'"""{assignment.title}."""', import_block(imports)]
+    for number, exercise in enumerate(assignment.exercises, 1):
+        lines = exercise_text(number, exercise).split("\n")
         comment = [f"# {part}".rstrip() for line in lines for part in textwrap.wrap(line, 86) or [""]]
         pieces += ["\n".join(comment), exercise.helpers, exercise.starter]
     return "\n\n\n".join(piece for piece in pieces if piece) + "\n"
 
 
-def _imports(assignment: Assignment) -> list[str]:
-    found = {statement for exercise in assignment.exercises for statement in exercise.imports}
-    return sorted(found - {"from companion import check"})
-
-
-def _tests(assignment: Assignment, *, hidden: bool = False) -> str:
-    """Return the tests: those that a student has, or those of the grader."""
+def _tests(assignment: Assignment, seed: int | None = None) -> str:
+    """Return the tests: those that a student has, or with a seed those of the grader."""
     helpers = "\n\n\n".join(exercise.helpers for exercise in assignment.exercises if exercise.helpers)
-    available = {line.split()[-1]: line for exercise in assignment.exercises for line in exercise.imports}
-    bring = ["import pytest", "from companion import check", *(exercise.rules for exercise in assignment.exercises)]
-    if hidden:
+    bring = ["import pytest", "from companion import check"]
+    for exercise in assignment.exercises:
+        bring += [exercise.rules, *exercise.helper_imports]
+    what, loading = "Run: python -m pytest.", ""
+    if seed is not None:
+        what = "With the hidden tests. All the points of an exercise, or none."
         bring += ["import importlib.util", "import os", "import sys", "from pathlib import Path"]
-    tests = [
-        (UNSEEN if hidden else SEEN).format(
-            function=exercise.name,
-            points=value,
-            module=assignment.module,
-            allowed=json.dumps(list(exercise.allowed)),
-            seen=exercise.graded(f"work.{exercise.name}" if hidden else ""),
-            unseen=exercise.graded(f"work.{exercise.name}", assignment.seed),
-        )
-        for exercise, value in zip(assignment.exercises, assignment.points, strict=True)
-    ]
-    what = "With the hidden tests. All the points of an exercise, or none." if hidden else "Run: python -m pytest."
+        loading = LOADING.format(module=assignment.module)
     return TESTS.format(
         what=what,
-        imports=import_block([*bring, *(needed(helpers, available) if helpers else ())]),
-        loading=LOADING.format(module=assignment.module) if hidden else "",
+        imports=import_block(bring),
+        loading=loading,
         helpers=f"\n\n{helpers}\n" if helpers else "",
-        tests="".join(tests),
+        tests="".join(_test(exercise, assignment.module, seed) for exercise in assignment.exercises),
+    )
+
+
+def _test(exercise: Exercise, module: str, seed: int | None) -> str:
+    name = exercise.name if seed is None else f"work.{exercise.name}"
+    return (SEEN if seed is None else UNSEEN).format(
+        function=exercise.name,
+        points=exercise.points,
+        module=module,
+        own=exercise.own(name),
+        seen=exercise.graded(name),
+        unseen=exercise.graded(name, seed),
     )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dis
+import ast
 import functools
-import inspect
-import re
+import itertools
+import linecache
 import sys
-from collections.abc import Iterator, Sequence
-from types import CellType, CodeType, FunctionType, ModuleType
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from companion.assignments.names import NOT_THE_ANSWER
-from companion.checks import CheckFailed, Report
+if TYPE_CHECKING:
+    from companion.checks import Report
 
 _HINT = "Write what the exercise asks for yourself; use the companion's function to compare with."
 _UNDEFINED = "Run your cell: does it end in an error? Compare the name with the one that the exercise asks for."
@@ -23,7 +23,8 @@ def own_work(handed_in: Any, allowed: Sequence[str] = ()) -> None:
 
     It follows helpers, aliases, partial functions, base classes, objects, and lists and dicts of such things. It reads
     code, it does not run it: what is hidden on purpose (behind ``getattr`` with a made-up string, or a copied source)
-    is not found.
+    is not found. Code whose source is not kept, such as that of ``exec``, is judged by its names alone: one that it
+    gives to an attribute counts as used if it is a global name too.
 
     Args:
         handed_in: what the learner wrote.
@@ -35,13 +36,15 @@ def own_work(handed_in: Any, allowed: Sequence[str] = ()) -> None:
     __tracebackhide__ = True
     if handed_in is None:
         message = "There is nothing to check: the code that defines it did not run, or gives it another name."
-        raise CheckFailed(Report("own_work", False, message, hints=(_UNDEFINED, _UNDEFINED)))
-    names = sorted(set(_borrowed(handed_in, str(getattr(handed_in, "__module__", "")), set())) - set(allowed))
-    if not names:
-        return
-    may = "nothing of it" if not allowed else "only " + ", ".join(sorted(allowed))
-    message = f"It uses {', '.join(names)} of companion. This exercise may use {may}."
-    raise CheckFailed(Report("own_work", False, message, hints=(_HINT, _HINT)))
+        _fail("own_work", message, _UNDEFINED, _UNDEFINED)
+    written = handed_in
+    while isinstance(written, functools.partial):
+        written = written.func
+    names = sorted(set(_borrowed(handed_in, getattr(written, "__module__", None), set())) - set(allowed))
+    if names:
+        may = "only " + ", ".join(sorted(allowed)) if allowed else "nothing of it"
+        message = f"It uses {', '.join(names)} of companion. This exercise may use {may}."
+        _fail("own_work", message, _HINT, _HINT)
 
 
 def without_warning(report: Report) -> None:
@@ -53,79 +56,106 @@ def without_warning(report: Report) -> None:
     __tracebackhide__ = True
     if report.warnings:
         message = f"It passes the check, but with a warning, and this exercise asks for none: {report.warnings[0]}"
-        raise CheckFailed(Report(report.check, False, message, hints=(report.warnings[0], _HINT)))
+        _fail(report.check, message, report.warnings[0], _HINT)
 
 
-def _borrowed(thing: Any, home: str, seen: set[int]) -> Iterator[str]:
+def _fail(check: str, message: str, *hints: *tuple[str, str]) -> NoReturn:
+    __tracebackhide__ = True
+    from companion.checks import CheckFailed, Report  # on use, because the commands need none of the checks
+
+    raise CheckFailed(Report(check, False, message, hints=hints))
+
+
+def _borrowed(thing: Any, home: str | None, seen: set[int]) -> Iterator[str]:
     """Name what is ours in a thing; of the rest, follow what the learner wrote, which is what lives in `home`."""
     if id(thing) in seen:
         return
     seen.add(id(thing))
-    if _is_ours(thing):
+    module = getattr(thing, "__module__", None)
+    if isinstance(module, str) and module.split(".")[0] == "companion":
         yield getattr(thing, "__name__", type(thing).__name__)
-    elif isinstance(thing, functools.partial):
-        for value in (thing.func, *thing.args, *thing.keywords.values()):
-            yield from _borrowed(value, str(getattr(thing.func, "__module__", "")), seen)
-    elif inspect.ismethod(thing) or isinstance(thing, staticmethod | classmethod):
-        yield from _borrowed(thing.__func__, home, seen)
-    elif isinstance(thing, property | functools.cached_property):
-        yield from _borrowed(thing.fget if isinstance(thing, property) else thing.func, home, seen)
-    elif isinstance(thing, dict | list | tuple | set):
-        for value in thing.values() if isinstance(thing, dict) else thing:
-            yield from _borrowed(value, home, seen)
-    elif getattr(thing, "__module__", None) != home:
         return
-    elif isinstance(thing, FunctionType):
-        around = dict(zip(thing.__code__.co_freevars, map(_content, thing.__closure__ or ()), strict=True))
-        yield from _in_code(thing.__code__, {**thing.__globals__, **around}, home, seen)
-        for value in (*around.values(), *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()):
-            yield from _borrowed(value, home, seen)
-    elif isinstance(thing, type):
-        written = [value for name, value in vars(thing).items() if name != "__annotations__"]
-        for value in (*thing.__bases__, *written):
-            yield from _borrowed(value, home, seen)
-    else:  # an object of the learner's own class, or a function in a wrapper such as that of functools.cache
-        for value in (type(thing), *getattr(thing, "__dict__", {}).values()):
-            yield from _borrowed(value, home, seen)
+    if isinstance(thing, FunctionType) and module == home:
+        for name in _names(thing.__code__):
+            if name.startswith("companion."):  # only an import names a module so
+                yield name.removeprefix("companion.")
+    for part in _parts(thing, module == home):
+        yield from _borrowed(part, home, seen)
 
 
-def _in_code(code: CodeType, scope: dict[str, Any], home: str, seen: set[int]) -> Iterator[str]:
-    """Look up what a piece of code names: a global, the attributes of a module, and what it imports."""
-    found: Any = None  # the module that the step before has loaded
-    package, brought = "", None  # what is being imported from, and what it has given
-    for operation, name in _steps(code):
-        if operation == "IMPORT_NAME":
-            package, brought = name, sys.modules.get("companion")
-            if package.startswith("companion."):
-                yield package.removeprefix("companion.")
-        elif operation == "IMPORT_FROM" and package == "companion":
-            brought = getattr(sys.modules["companion"], name, None)
-            if name not in NOT_THE_ANSWER:
-                yield name
-        elif operation.startswith("STORE") and package == "companion":
-            scope = {**scope, name: brought}
-        else:
-            package, thing = "", None
-            if operation in ("LOAD_ATTR", "LOAD_METHOD"):
-                thing = getattr(found, name, None) if found else None
-            elif operation.startswith("LOAD") and operation != "LOAD_CONST":
-                thing = scope.get(name)
-            found = thing if isinstance(thing, ModuleType) else None
-            if thing is not None and found is None:
-                yield from _borrowed(thing, home, seen)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _in_code(constant, scope, home, seen)
+def _parts(thing: Any, own: bool) -> Iterable[Any]:
+    """Return what a thing is made of: a container's and a wrapper's parts, and those of what is the learner's own."""
+    match thing:
+        case functools.partial():
+            return thing.func, *thing.args, *thing.keywords.values()
+        case MethodType() | staticmethod() | classmethod():
+            return (thing.__func__,)
+        case property():
+            return (thing.fget,)
+        case functools.cached_property():
+            return (thing.func,)
+        case dict():
+            return thing.values()
+        case list() | tuple() | set():
+            return thing
+        case FunctionType() if own:
+            return *_read_by(thing), *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()
+        case type() if own:
+            return *thing.__bases__, *(value for name, value in vars(thing).items() if not name.startswith("__annot"))
+        case _ if own:  # an object of the learner's own class, or a function in a wrapper such as functools.cache's
+            return type(thing), *getattr(thing, "__dict__", {}).values()
+    return ()
 
 
-def _steps(code: CodeType) -> Iterator[tuple[str, Any]]:
-    """Yield what a piece of code does, step by step, and the name that it does it with."""
-    for step in dis.get_instructions(code):
-        pair = re.findall("LOAD|STORE", step.opname)
-        if len(pair) == 2 and isinstance(step.argval, tuple):  # two steps in one, from Python 3.13 on
-            yield from zip(pair, step.argval, strict=True)
-        elif step.opname != "EXTENDED_ARG":
-            yield step.opname, step.argval
+def _read_by(function: FunctionType) -> Iterator[Any]:
+    """Yield the values, from outside of a function, that its code names."""
+    code = function.__code__
+    around = dict(zip(code.co_freevars, map(_content, function.__closure__ or ()), strict=True))
+    scope = {"companion": sys.modules["companion"], **function.__globals__, **around}
+    outside = _names(code) | set(around)  # of globals and attributes, of what is imported and closed over
+    for path in _paths(function) or {*outside, *map(".".join, itertools.product(outside, outside))}:
+        first, *attributes = path.split(".")
+        thing = scope.get(first) if first in outside else None
+        for name in attributes:
+            thing = getattr(thing, name, None) if isinstance(thing, ModuleType) else None
+        yield thing
+
+
+def _names(code: CodeType) -> set[str]:
+    """Return the names of all but local variables in a piece of code and in those inside it."""
+    return set(code.co_names).union(*(_names(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
+
+
+def _paths(function: FunctionType) -> set[str]:
+    """Return the dotted names that a function's source reads, those from the companion in full; none without source."""
+    nodes, full = list(_nodes(function)), dict[str, str]()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            full |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module == "companion":
+            full |= {alias.asname or alias.name: f"companion.{alias.name}" for alias in node.names}
+    found = set(full.values())
+    for node in nodes:
+        if isinstance(node, ast.Name | ast.Attribute):
+            first, dot, rest = ast.unparse(node).partition(".")
+            found.add(full.get(first, first) + dot + rest)
+    return found
+
+
+def _nodes(function: FunctionType) -> Iterator[ast.AST]:
+    """Yield the syntax of a function's body; nothing where its source is not kept."""
+    code = function.__code__
+    linecache.checkcache(code.co_filename)
+    try:
+        tree = ast.parse("".join(linecache.getlines(code.co_filename, function.__globals__)))
+    except SyntaxError:  # another version of the file
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            line = min(part.lineno for part in (node, *getattr(node, "decorator_list", ())))
+            if (getattr(node, "name", "<lambda>"), line) == (code.co_name, code.co_firstlineno):
+                for part in node.body if isinstance(node.body, list) else [node.body]:
+                    yield from ast.walk(part)
 
 
 def _content(cell: CellType) -> Any:
@@ -133,8 +163,3 @@ def _content(cell: CellType) -> Any:
         return cell.cell_contents
     except ValueError:  # it has no value yet
         return None
-
-
-def _is_ours(thing: Any) -> bool:
-    place = getattr(thing, "__module__", None)
-    return isinstance(place, str) and place.split(".")[0] == "companion"

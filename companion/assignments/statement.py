@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from companion.assignments.exercises import Exercise
-from companion.assignments.ready import Assignment
+from companion.assignments.assignment import Assignment
+from companion.assignments.exercise import Exercise
 
 INTEGRITY = """\
 ## What the checks do and do not stop
@@ -29,8 +29,8 @@ def statement(assignment: Assignment) -> str:
 def points(assignment: Assignment) -> str:
     """Return the table of points and minutes, and the rubric."""
     rows = [
-        f"| {number}. {exercise.title} | `{exercise.name}` | {exercise.difficulty} | {exercise.minutes} | {value} |"
-        for number, (exercise, value) in enumerate(zip(assignment.exercises, assignment.points, strict=True), 1)
+        f"| {number}. {one.title} | `{one.name}` | {one.difficulty} | {one.minutes} | {one.points} |"
+        for number, one in enumerate(assignment.exercises, 1)
     ]
     question = assignment.question
     if question:
@@ -60,10 +60,10 @@ def rubric(assignment: Assignment) -> str:
     return "\n".join(["", f"## Rubric of the question of {assignment.name}", "", *lines, ""])
 
 
-def exercise_text(exercise: Exercise, number: int, value: int) -> str:
+def exercise_text(number: int, exercise: Exercise) -> str:
     """Return the statement of one exercise, in Markdown."""
-    unit = "point" if value == 1 else "points"
-    head = f"*{value} {unit}. Difficulty: {exercise.difficulty}. {exercise.minutes} minutes.*"
+    unit = "point" if exercise.points == 1 else "points"
+    head = f"*{exercise.points} {unit}. Difficulty: {exercise.difficulty}. {exercise.minutes} minutes.*"
     return f"## {number} · {exercise.title}\n\n{head} {exercise.statement}\n\n{permitted(exercise)}"
 
 

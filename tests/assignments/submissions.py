@@ -2,8 +2,8 @@
 
 import re
 
-from companion.assignments import READY
-from companion.assignments.exercises import chapter_stems
+from IPython.core.compilerop import CachingCompiler
+
 from companion.assignments.notebook import cell_id
 
 # How to break the right answer: what to replace, and by what.
@@ -31,6 +31,14 @@ WRONG = {
     "my_greedy": ("argmax", "argmin"),
 }
 
+# The companion's own function, where it is the exercise to write it.
+BORROWED = """\
+from companion import combine_masks
+
+
+def my_combined_mask(padding, causal):
+    return combine_masks(padding, causal)"""
+
 
 def wrong(exercise):
     """The right answer, broken."""
@@ -56,12 +64,6 @@ def hard_coded(exercise):
     return "\n\n".join([head, right, other, "\n".join(choose)])
 
 
-def makeable():
-    """The ready assignments whose chapters are all there."""
-    stems = set(chapter_stems())
-    return [plan.name for plan in READY if {stem for stem, _, _ in plan.exercises} <= stems]
-
-
 def answers(assignment, broken=(), unwritten=()):
     """The code that is handed in, by the exercise's name."""
     code = {}
@@ -78,8 +80,12 @@ def answers(assignment, broken=(), unwritten=()):
 
 def expected(assignment, lost=()):
     """The points by the exercise's name, where some are lost."""
-    pairs = zip(assignment.exercises, assignment.points, strict=True)
-    return {exercise.name: 0 if exercise.name in lost else points for exercise, points in pairs}
+    return {exercise.name: 0 if exercise.name in lost else exercise.points for exercise in assignment.exercises}
+
+
+def run_cell(code, scope):
+    """Run code as a notebook does: its source is kept."""
+    exec(compile(code, CachingCompiler().cache(code), "exec"), scope)
 
 
 def bare(line):

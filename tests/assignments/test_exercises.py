@@ -4,22 +4,21 @@ import pytest
 import torch
 
 from companion import check
-from companion.assignments import BookMissing, chapter_assignment, read_chapter, ready_assignment
-from companion.assignments.exercises import chapter_stems
+from companion.assignments import READY, BookMissing, chapter_assignment, read_chapter, ready_assignment
+from companion.assignments.chapters import BOOK, chapters
 from companion.assignments.names import import_block, needed
 from companion.assignments.starter import answer, starter
 from companion.checks import CHECKS
-from tests.assignments.submissions import WRONG, hard_coded, makeable, wrong
+from tests.assignments.submissions import WRONG, hard_coded, run_cell, wrong
 
-STEMS = chapter_stems()
+STEMS = list(chapters())
 
 
 def run(exercise, code):
     """Run what a student wrote, with nothing but the exercise's imports; return what is handed in."""
     scope = {"__name__": "__main__"}
-    exec("\n".join(exercise.imports), scope)
-    exec(exercise.helpers, scope)
-    exec(code, scope)
+    for cell in ("\n".join(exercise.imports), exercise.helpers, code):
+        run_cell(cell, scope)
     return scope
 
 
@@ -47,7 +46,7 @@ def test_a_starter_is_not_written_yet(stem):
         assert "not written yet" in report.message or exercise.given, report
 
 
-@pytest.mark.parametrize("name", makeable())
+@pytest.mark.parametrize("name", READY)
 def test_right_answers_pass_with_the_hidden_numbers_and_wrong_ones_do_not(name):
     for exercise in ready_assignment(name).exercises:
         judge = f"check.CHECKS[{exercise.check!r}]; {exercise.graded(seed=4)}"
@@ -70,7 +69,7 @@ def test_what_is_right_on_the_numbers_that_students_see_only_fails_on_the_hidden
 
 
 def test_every_exercise_of_the_ready_assignments_has_a_wrong_answer():
-    assert {e.name for name in makeable() for e in ready_assignment(name).exercises} <= set(WRONG)
+    assert {e.name for name in READY for e in ready_assignment(name).exercises} <= set(WRONG)
 
 
 @pytest.mark.parametrize("name", sorted(CHECKS))
@@ -143,8 +142,6 @@ def test_a_missing_chapter_is_said():
     ],
 )
 def test_an_exercise_that_is_not_written_as_it_should_be_is_said(tmp_path, change, message):
-    from companion.assignments.exercises import BOOK
-
     notebook = json.loads((BOOK / "03_attention.ipynb").read_text(encoding="utf8"))
     for cell in notebook["cells"]:
         cell["source"] = "".join(cell["source"]).replace(*change)
@@ -155,7 +152,7 @@ def test_an_exercise_that_is_not_written_as_it_should_be_is_said(tmp_path, chang
 
 def test_a_chapters_points_go_by_difficulty():
     masks = chapter_assignment("masks")
-    assert masks.points == (2, 2, 2, 5)
+    assert [exercise.points for exercise in masks.exercises] == [2, 2, 2, 5]
     assert masks.total == 11
     assert masks.question is None
     assert chapter_assignment("encoder").title == "Exercises: The encoder"

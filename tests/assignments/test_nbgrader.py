@@ -9,24 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from companion.assignments import export, ready_assignment, write
+from companion.assignments import READY, export, ready_assignment, write
 from companion.assignments.export import SEED
 from companion.checks import CHECKS
-from tests.assignments.submissions import answers, expected, fill_in, makeable
+from tests.assignments.submissions import answers, expected, fill_in
 
-pytest.importorskip("nbgrader")
+Gradebook = pytest.importorskip("nbgrader.api").Gradebook
 ASSIGNMENT = ready_assignment("train-and-translate")
-READ_GRADES = """
-import json
-from nbgrader.api import Gradebook
-
-with Gradebook("sqlite:///gradebook.db") as book:
-    print(json.dumps([
-        [submission.student.id, grade.name, grade.auto_score, grade.max_score]
-        for assignment in book.assignments for submission in assignment.submissions
-        for notebook in submission.notebooks for grade in notebook.grades
-    ]))
-"""
 
 
 def run(folder, *command):
@@ -59,9 +48,12 @@ def grade(folder, assignment, released, students):
         path.write_text(json.dumps(fill_in(json.loads(released), code)), encoding="utf8")
     run(folder, "-m", "nbgrader", "autograde", assignment.name)
     scores = {student: {} for student in students}
-    for student, name, score, most in json.loads(run(folder, "-c", READ_GRADES)):
-        scores[student][name] = score
-        assert score is None or score <= most
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
+        (graded,) = book.assignments
+        for submission in graded.submissions:
+            for one in (one for notebook in submission.notebooks for one in notebook.grades):
+                scores[submission.student.id][one.name] = one.auto_score
+                assert one.auto_score is None or one.auto_score <= one.max_score
     return scores
 
 
@@ -167,7 +159,7 @@ def test_feedback_keeps_the_hidden_tests_and_their_seed(course):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", makeable())
+@pytest.mark.parametrize("name", READY)
 def test_every_ready_assignment_is_graded_right(name, tmp_path):
     assignment = ready_assignment(name)
     released = release(tmp_path / "course", assignment)

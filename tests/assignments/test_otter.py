@@ -8,11 +8,11 @@ import zipfile
 
 import pytest
 
-from companion.assignments import export, ready_assignment, write
-from tests.assignments.submissions import answers, bare, expected, fill_in, hard_coded, makeable, to_be_written
+from companion.assignments import READY, export, ready_assignment, write
+from tests.assignments.submissions import BORROWED, answers, bare, expected, fill_in, hard_coded, to_be_written
 
 pytest.importorskip("otter")
-ASSIGNMENT = ready_assignment("train-and-translate")
+ASSIGNMENT = ready_assignment("attention-and-masks")
 # Run a notebook's code where otter cannot be imported.
 WITHOUT_OTTER = """
 import json, sys
@@ -60,22 +60,18 @@ def kit(tmp_path_factory):
     return make_grader(tmp_path_factory.mktemp("otter") / "kit", ASSIGNMENT)
 
 
-def test_right_answers_get_all_the_points(kit, tmp_path):
-    points, public = grade(kit, ASSIGNMENT, answers(ASSIGNMENT), tmp_path)
-    assert points == expected(ASSIGNMENT)
-    assert public.count("All test cases passed!") == 3
-
-
-def test_each_wrong_answer_loses_exactly_its_points(kit, tmp_path):
-    code = answers(ASSIGNMENT, broken={"my_schedule"}, unwritten={"my_greedy"})
-    (loss,) = [exercise for exercise in ASSIGNMENT.exercises if exercise.name == "my_loss"]
-    code["my_loss"] = hard_coded(loss)
+def test_each_answer_gets_or_loses_exactly_its_points(kit, tmp_path):
+    code = answers(ASSIGNMENT, broken={"my_causal_mask"}, unwritten={"safe_attention"})
+    code["my_weights"] = hard_coded(ASSIGNMENT.exercises[0])
+    code["my_combined_mask"] = BORROWED
     points, public = grade(kit, ASSIGNMENT, code, tmp_path)
-    assert points == expected(ASSIGNMENT, {"my_schedule", "my_greedy", "my_loss"})
-    assert "CheckFailed: schedule: not yet." in public
+    assert points == expected(ASSIGNMENT, {"my_causal_mask", "safe_attention", "my_weights", "my_combined_mask"})
+    assert public.count("All test cases passed!") == 3
+    assert "CheckFailed: causal_mask: not yet." in public
     assert "It is not written yet." in public
+    assert "It uses combine_masks of companion." in public
     assert "seed=" not in public
-    assert "my_loss results: All test cases passed!" in public
+    assert "my_weights results: All test cases passed!" in public
 
 
 def test_the_notebook_works_without_otter(kit):
@@ -83,11 +79,9 @@ def test_the_notebook_works_without_otter(kit):
 
 
 def test_a_student_checks_with_otter_and_gets_the_sentence(kit):
-    code = (
-        "import otter; my_loss = lambda logits, targets, pad_id: logits.sum(); print(otter.Notebook().check('my_loss'))"
-    )
-    shown = run(kit / "student", "-c", code)
-    assert "CheckFailed: loss: not yet." in shown
+    code = "import otter; my_padding_mask = lambda ids, pad_id: ids == pad_id; "
+    shown = run(kit / "student", "-c", f"{code}print(otter.Notebook().check('my_padding_mask'))")
+    assert "CheckFailed: padding_mask: not yet." in shown
     assert "Traceback" not in shown
 
 
@@ -102,7 +96,7 @@ def test_the_grader_holds_the_hidden_tests_and_no_solution(kit):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", makeable())
+@pytest.mark.parametrize("name", READY)
 def test_every_ready_assignment_is_graded_right(name, tmp_path):
     assignment = ready_assignment(name)
     kit = make_grader(tmp_path / "kit", assignment)

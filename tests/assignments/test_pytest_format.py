@@ -7,11 +7,13 @@ import sys
 
 import pytest
 
-from companion.assignments import export, ready_assignment, write
+from companion.assignments import READY, export, ready_assignment, write
 from companion.assignments.names import import_block
-from tests.assignments.submissions import answers, expected, hard_coded, makeable
+from tests.assignments.submissions import BORROWED, answers, expected, hard_coded
 
 ASSIGNMENT = ready_assignment("attention-and-masks")
+# A student has pytest, without the plugins of this suite.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 def module_text(assignment, code):
@@ -23,14 +25,14 @@ def module_text(assignment, code):
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
     out = tmp_path_factory.mktemp("pytest") / "kit"
-    write(export([*map(ready_assignment, makeable())], "pytest"), out)
+    write(export([*map(ready_assignment, READY)], "pytest"), out)
     return out
 
 
 def run_pytest(folder, **environment):
     """Run pytest as a student or a grader does; return the status, the output, and the points by exercise."""
     command = [sys.executable, "-W", "error", "-m", "pytest"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    environment = {**ENVIRONMENT, **environment}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     points = {name: int(got) for name, got in re.findall(r"^(\w+): (\d+) of \d+$", done.stdout, re.MULTILINE)}
     assert done.stderr == ""
@@ -57,7 +59,7 @@ def test_the_exported_repository_runs_and_gives_no_points(kit):
     assert "companion/checks" not in out
 
 
-@pytest.mark.parametrize("name", makeable())
+@pytest.mark.parametrize("name", READY)
 def test_the_readme_says_how_to_get_a_hint(kit, name, monkeypatch, capsys):
     student = kit / name / "student"
     text = (student / "README.md").read_text(encoding="utf8")
@@ -74,26 +76,19 @@ def test_right_answers_get_all_the_points(kit, tmp_path):
     assert "Points: 14 of 14" in out
 
 
-def test_wrong_answers_lose_their_own_points_and_unwritten_ones_theirs(kit, tmp_path):
+def test_wrong_unwritten_borrowed_and_hard_coded_answers_lose_their_own_points(kit, tmp_path):
     code = answers(ASSIGNMENT, broken={"my_weights", "my_causal_mask"}, unwritten={"safe_attention"})
-    code["my_combined_mask"] = "from companion import combine_masks\n\n\ndef my_combined_mask(padding, causal):\n"
-    code["my_combined_mask"] += "    return combine_masks(padding, causal)"
+    code["attention_by_rows"] = hard_coded(ASSIGNMENT.exercises[1])  # passes what students see
+    code["my_combined_mask"] = BORROWED
     code["my_weights"] = code["my_weights"].replace("    return", "    print('Points: 14 of 14 ' * 60000)\n    return")
     out, points = grade(kit, ASSIGNMENT, code, tmp_path)
-    lost = {"my_weights", "my_causal_mask", "safe_attention", "my_combined_mask"}
+    lost = {"my_weights", "my_causal_mask", "safe_attention", "my_combined_mask", "attention_by_rows"}
     assert points == expected(ASSIGNMENT, lost)
     assert list(points) == list(expected(ASSIGNMENT))  # in the order of the exercises
     assert len(out) < 4000  # what a submission prints, a megabyte here, is not shown
     assert "Your weights sum to 1 over the queries" in out
     assert "CheckFailed: own_work: not yet.\nIt uses combine_masks of companion." in out
     assert "Traceback" not in out
-
-
-def test_hard_coded_answers_pass_what_students_see_and_get_nothing(kit, tmp_path):
-    code = answers(ASSIGNMENT)
-    code["my_weights"] = hard_coded(ASSIGNMENT.exercises[0])
-    _, points = grade(kit, ASSIGNMENT, code, tmp_path)
-    assert points == expected(ASSIGNMENT, {"my_weights"})
 
 
 @pytest.mark.parametrize(
@@ -112,7 +107,7 @@ def test_a_module_that_does_not_load_gets_nothing_and_one_sentence(kit, tmp_path
 
 def test_a_grader_who_names_nobody_is_told_how(kit):
     command = [sys.executable, "-m", "pytest"]
-    environment = {name: value for name, value in os.environ.items() if name != "SUBMISSION"}
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "SUBMISSION"}
     folder = kit / ASSIGNMENT.name / "grading"
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
@@ -129,8 +124,9 @@ def test_where_the_package_is_missing_the_remedy_is_said(kit, folder):
     )
     code = f"import sys, pytest\nfrom importlib import util\n{hide}\nsys.exit(pytest.main())"
     command = [sys.executable, "-c", code]
+    folder = kit / ASSIGNMENT.name / folder
     done = subprocess.run(
-        command, cwd=kit / ASSIGNMENT.name / folder, capture_output=True, text=True, encoding="utf8", timeout=300
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, encoding="utf8", timeout=300
     )
     assert done.returncode != 0
     assert "the course's package is missing: python -m pip install -r requirements.txt" in done.stderr
@@ -138,7 +134,7 @@ def test_where_the_package_is_missing_the_remedy_is_said(kit, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", makeable())
+@pytest.mark.parametrize("name", READY)
 def test_each_wrong_answer_loses_exactly_its_points(kit, name, tmp_path):
     assignment = ready_assignment(name)
     names = [exercise.name for exercise in assignment.exercises]

@@ -1,5 +1,4 @@
 import functools
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +7,7 @@ import companion
 from companion import causal_mask, check
 from companion import scaled_dot_product_attention as attend
 from companion.assignments import own_work, without_warning
+from tests.assignments.submissions import run_cell
 
 bare = companion.attention_weights
 ready_layer = companion.LayerNorm(6)
@@ -47,6 +47,23 @@ def imported_with_another(query, key, mask):
     from companion import check, attention_weights  # noqa: F401, I001
 
     return attention_weights(query, key, mask)
+
+
+def imported_under_another_name(query, key, mask):
+    from companion import attention_weights as weights
+
+    return weights(query, key, mask)
+
+
+def checks_under_another_name(query, key, mask):
+    from companion import check as c
+
+    return c.CHECKS["attention_weights"].right(query, key, mask)
+
+
+@torch.no_grad()
+def decorated(query, key, mask):
+    return companion.attention_weights(query, key, mask)
 
 
 class OnCall:
@@ -104,6 +121,17 @@ def an_instance(x):
     return ready_layer(x)
 
 
+def own(query, key, mask):
+    """Mentions companion.attention_weights, and has it as a word: "companion"."""
+    scores = query @ key.transpose(-2, -1) / query.size(-1) ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return torch.nn.functional.softmax(scores, dim=-1)
+
+
+pair_of_lambdas = [lambda x: companion.attention_weights(x, x), lambda x: x]
+
+
 class Inherits(companion.MultiHeadAttention):
     pass
 
@@ -128,6 +156,11 @@ class Calls(torch.nn.Module):
         (module_inside, "attention_weights"),
         (submodule_inside, "attention"),
         (imported_with_another, "attention_weights"),
+        (imported_under_another_name, "attention_weights"),
+        (checks_under_another_name, "Check"),
+        (decorated, "attention_weights"),
+        (pair_of_lambdas[0], "attention_weights"),
+        (functools.partial(own, mask=companion.causal_mask), "causal_mask"),
         (own_object, "attention_weights"),
         (wrapped, "attention_weights"),
         (out_of_a_dict, "attention_weights"),
@@ -147,14 +180,6 @@ def test_what_is_borrowed_is_named(borrowed, name):
         own_work(borrowed)
     assert f"It uses {name} of companion. This exercise may use nothing of it." in str(caught.value)
     assert caught.value.report.score(3) == 0
-
-
-def own(query, key, mask):
-    """Mentions companion.attention_weights, and has it as a word: "companion"."""
-    scores = query @ key.transpose(-2, -1) / query.size(-1) ** 0.5
-    if mask is not None:
-        scores = scores.masked_fill(~mask, float("-inf"))
-    return torch.nn.functional.softmax(scores, dim=-1)
 
 
 class Own(torch.nn.Module):
@@ -188,20 +213,48 @@ def with_mask(length):
 
 
 @pytest.mark.parametrize(
-    "work", [own, Own, looks_at_itself, Annotated, functools.partial(own), 3, len, torch.nn.Linear]
+    "work", [own, Own, looks_at_itself, Annotated, functools.partial(own), pair_of_lambdas[1], 3, len, torch.nn.Linear]
 )
 def test_own_work_passes(work):
     own_work(work)
 
 
-def test_two_steps_in_one_are_taken_apart(monkeypatch):
-    # Python 3.13 joins "store c" and "load c" of `import companion as c; c.attention_weights`.
-    steps = [("EXTENDED_ARG", 1), ("IMPORT_NAME", "companion"), ("STORE_FAST_LOAD_FAST", ("c", "c"))]
-    steps += [("LOAD_ATTR", "attention_weights"), ("LOAD_FAST_BORROW_LOAD_FAST_BORROW", ("query", "key"))]
-    steps = [SimpleNamespace(opname=name, argval=value) for name, value in steps]
-    monkeypatch.setattr("companion.assignments.rules.dis.get_instructions", lambda code: steps)
-    with pytest.raises(check.CheckFailed, match="It uses attention_weights of companion"):
-        own_work(own)
+def defined_by(source, run, **scope):
+    """What a piece of code defines as `work`, as a notebook's cell or `exec` defines it."""
+    scope = {"__name__": "__main__", "companion": companion, "torch": torch, **scope}
+    run(source, scope)
+    return scope["work"]
+
+
+BORROWS = "def work(query, key, mask):\n    return companion.attention_weights(query, key, mask)"
+BORROWS_UNDER_A_NAME = "def work(x):\n    import companion as c\n\n    return c.split_heads(x, 3)"
+OWN = "def work(query, key, mask):\n    return torch.softmax(query @ key.mT, dim=-1)"
+# A companion's layer that lies about in the notebook has the name of the learner's own attribute, or local variable.
+NAMESAKE = """
+class work(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.norm(x)
+"""
+LOCAL_NAMESAKE = "def work(x):\n    norm = torch.relu\n    return norm(x)"
+
+
+@pytest.mark.parametrize("run", [run_cell, exec])
+def test_a_cell_is_read_from_its_source_and_code_without_source_by_its_names(run):
+    for source, name in ((BORROWS, "attention_weights"), (BORROWS_UNDER_A_NAME, "split_heads")):
+        with pytest.raises(check.CheckFailed, match=f"It uses {name} of companion"):
+            own_work(defined_by(source, run))
+    own_work(defined_by(OWN, run))
+    own_work(defined_by(LOCAL_NAMESAKE, run, norm=ready_layer))
+
+
+def test_an_attribute_with_the_name_of_a_global_is_no_loan_where_there_is_a_source():
+    own_work(defined_by(NAMESAKE, run_cell, norm=ready_layer))
+    with pytest.raises(check.CheckFailed, match="It uses LayerNorm of companion"):
+        own_work(defined_by(NAMESAKE, exec, norm=ready_layer))
 
 
 def test_what_is_allowed_passes():

@@ -41,5 +41,5 @@ def test_its_commands_work_and_write_the_folders_that_it_names(tmp_path, monkeyp
 
 def test_its_table_is_that_of_the_assignments():
     rows = re.findall(r"^\| `([\w-]+)` \| (.+?) \| (\d+) \| (\d+) \|$", TEXT, re.MULTILINE)
-    there = [ready_assignment(plan.name) for plan in READY]
+    there = [ready_assignment(name) for name in READY]
     assert rows == [(one.name, one.title, str(one.total), str(one.minutes)) for one in there]
