@@ -9,6 +9,7 @@ guessed. No element has an id, and no script leaves a name behind, so that any n
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -25,12 +26,13 @@ def page_picture(kind: str, title: str, body: str, data: Any) -> str:
         body: the drawing and its table; what says everything without script.
         data: what the script needs, as JSON. Round numbers before, so that a re-run gives the same bytes.
     """
-    packed = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    # Between single quotes, since JSON is full of double ones.
+    packed = escape(json.dumps(data, ensure_ascii=False, separators=(",", ":")), quote=False).replace("'", "&#x27;")
     return (
         # The classes keep MathJax away from tokens such as "$"; the attribute keeps JupyterLab's shortcuts away
         # from the arrow keys.
         f'<div class="course-picture {kind} mathjax_ignore tex2jax_ignore" data-lm-suppress-shortcuts="true" '
-        f'role="group" aria-label="{escape(title)}" data-picture="{escape(packed)}">\n'
+        f'role="group" aria-label="{escape(title)}" data-picture=\'{packed}\'>\n'
         f"<style>{_asset('picture.css')}\n{_asset(f'{kind}.css')}</style>\n"
         f'<p class="title">{escape(title)}</p>\n{body}\n'
         f"<script>(() => {{\n{_asset('picture.js')}\n{_asset(f'{kind}.js')}\n}})();</script>\n</div>"
@@ -39,4 +41,6 @@ def page_picture(kind: str, title: str, body: str, data: Any) -> str:
 
 @cache
 def _asset(name: str) -> str:
-    return files("companion.viz").joinpath(name).read_text(encoding="utf-8").strip()
+    """Read a file without what is for its readers alone, since every notebook stores it: comment lines, indentation."""
+    text = files("companion.viz").joinpath(name).read_text(encoding="utf-8")
+    return re.sub(r"^\s*((//.*|/\*.*\*/)\n\s*)*", "", text, flags=re.MULTILINE).strip()
