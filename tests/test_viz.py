@@ -1,5 +1,6 @@
 """The pictures: what they draw, what they say in words, and that a re-run gives the same bytes."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -278,6 +279,13 @@ def test_explorer_answers_the_keyboard_in_a_browser(weights, tmp_path):
         "The numbers of attention, head 2 of 2",
         "'ein' attends most to 'ein' 1.00.",
     ]
+
+
+def test_every_picture_carries_the_shared_script_once_and_no_comments(weights):
+    for picture in (viz.AttentionExplorer(weights, QUERIES, KEYS), viz.PositionClock()):
+        html = picture._repr_html_()
+        assert html.count("function start(") == 1
+        assert not re.search(r"^\s*(//|/\*|\*)", html, flags=re.MULTILINE)
 
 
 # Figures to play with

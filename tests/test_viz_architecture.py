@@ -217,7 +217,7 @@ def test_it_runs_to_the_same_bytes_is_small_and_fetches_nothing(model, html):
     assert not {"id", "src", "href"} & names
     assert "http" not in html
     assert "url(" not in html
-    assert "o<n" not in re.sub(r'data-picture="[^"]*"', "", html)
+    assert "o<n" not in re.sub(r"data-picture='[^']*'", "", html)
 
 
 def test_digits_do_not_hang_on_the_last_bit():

@@ -21,8 +21,8 @@ def html():
 
 def test_cosines_by_hand(html):
     assert viz.WordByLayer(STATES, SENTENCES).cosines[0, 0].tolist() == [100, 0, 100, -100, 60]
-    shown = re.findall(r"left:([\d.]+)%;width:([\d.]+)%.*?<span>(-?[\d.]+)</span>", html)
-    assert shown[2:] == [("50", "50", "1.00"), ("0", "50", "-1.00"), ("50", "30", "0.60")]
+    shown = re.findall(r'"--number:(-?\d+)".*?<span>(-?[\d.]+)</span>', html)
+    assert shown[2:] == [("100", "1.00"), ("-100", "-1.00"), ("60", "0.60")]
     assert "Most like it: &#x27;▁&lt;b&gt;two&#x27; (token 1 of sentence 2), cosine 1.00." in html
 
 

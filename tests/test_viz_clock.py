@@ -26,7 +26,9 @@ def test_shows_the_companions_numbers(html):
 
 def test_hands_point_to_sine_and_cosine():
     html = viz.PositionClock(d_model=4, position=0, offset=0)._repr_html_()
-    assert re.findall(r'class="now" x1="42" y1="42" x2="([\d.]+)" y2="([\d.]+)"', html) == [("42.0", "8.0")] * 2
+    # From the middle of an upright plane whose unit is a thousandth of a hand, 34 pixels long.
+    assert html.count('<g transform="translate(42 42) scale(0.034 -0.034)">') == 2
+    assert re.findall(r'class="now" x2="(-?\d+)" y2="(-?\d+)"', html) == [("0", "1000")] * 2
 
 
 def test_the_product_depends_on_the_distance_only():

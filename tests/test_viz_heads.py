@@ -31,7 +31,7 @@ def test_draws_the_first_query_of_every_head_and_of_their_mean(weights):
     shown = digits(torch.cat([weights[:, 0], weights.mean(0)[:1]]))
     assert page.texts["span"] == [part for at, number in enumerate(shown) for part in (KEYS[at % 5], number)]
     assert [bar["style"] for bar in page.of("div", "fill")] == [
-        f"width:{round(float(number) * 100)}%" for number in shown
+        f"--number:{round(float(number) * 100)}" for number in shown
     ]
     assert {"aria-live": "polite", "class": "sentence"} in page.of("p")
 

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from companion.transformer import Transformer
 from companion.viz._drawing import draw_architecture
-from companion.viz._page import page_picture, scrolling_table
+from companion.viz._page import page_picture
 from companion.viz._sheets import Sheet
 from companion.viz._steps import collect
+from companion.viz._table import scroll, write_table
 from companion.viz._twenty import Step, twenty_steps
 
 FEATURES = 8  # shown of each vector
@@ -126,7 +127,7 @@ class ArchitectureMap:
         tables = "\n".join(self._table(sheet, head) for sheet in step.sheets for head in range(self._heads(sheet)))
         return (
             f'<li><p class="name">{escape(step.name)}</p><p class="says">{escape(says)}</p>'
-            f'<p class="code">Code: {code}</p>\n{scrolling_table(f"Tables of step {number}: {step.name}", tables)}</li>'
+            f'<p class="code">Code: {code}</p>\n{scroll(f"Tables of step {number}: {step.name}", tables)}</li>'
         )
 
     def _heads(self, sheet: Sheet) -> int:
@@ -162,16 +163,10 @@ class ArchitectureMap:
         cut = f"; the first {len(columns)} features" if sheet.columns == "features" and total > len(columns) else ""
         if sheet.columns == "vocabulary" and self.others:
             cut = f"; the {len(self.likeliest)} likeliest tokens"
-        header = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
         text = str if sheet.columns == "id" else _digits
-        rows = "\n".join(
-            f'<tr><th scope="row">{escape(token)}</th>{"".join(f"<td>{text(number)}</td>" for number in row)}</tr>'
-            for token, row in zip(self.tokens[sheet.rows], self._values(sheet, head).tolist(), strict=True)
-        )
-        return (
-            f"<table><caption>{escape(sheet.name)}{of}: {sheet.letters} = ({shape}){cut}</caption>\n"
-            f"<thead><tr><td></td>{header}</tr></thead>\n<tbody>{rows}</tbody></table>"
-        )
+        numbers = zip(self.tokens[sheet.rows], self._values(sheet, head).tolist(), strict=True)
+        rows = [[token, *map(text, row)] for token, row in numbers]
+        return write_table(f"{sheet.name}{of}: {sheet.letters} = ({shape}){cut}", columns, rows)
 
     def _data(self) -> dict[str, Any]:
         """Pack what the arithmetic needs: tensors as whole ten-thousandths, None where a score is minus infinity."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import islice
 
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from companion.viz._page import page_picture, scrolling_table
+from companion.viz._bars import draw_bar, draw_panel, room_for_names
+from companion.viz._page import page_picture
+from companion.viz._table import digits, scroll, write_table
 from companion.viz._weights import hundredths
-
-LETTER = 8  # pixels, the width of a letter in the bars' monospaced font
 
 
 class WordByLayer:
@@ -40,7 +41,8 @@ class WordByLayer:
         title: str = "A token's vector, layer by layer",
     ) -> None:
         self.sentences = [list(sentence) for sentence in sentences]
-        count = sum(map(len, self.sentences))
+        self.tokens = [token for sentence in self.sentences for token in sentence]
+        count = len(self.tokens)
         if not states or not 0 <= picked < count:
             raise ValueError(f"need at least one layer and a picked token of {count}, got {len(states)} and {picked}")
         self.layers = list(states)
@@ -69,11 +71,10 @@ class WordByLayer:
             "cosines": self.cosines.reshape(len(self.layers), -1).tolist(),
             "picked": self.picked,
         }
-        longest = max(len(token) for sentence in self.sentences for token in sentence)
         body = (
             '<div class="choices"></div>\n'
             f'<p class="sentence" aria-live="polite">{escape(self._sentence())}</p>\n'
-            f'<div class="panels" style="--names:{longest * LETTER}px">\n{self._panels()}\n</div>\n'
+            f'<div class="panels" style="{room_for_names(self.tokens)}">\n{self._panels()}\n</div>\n'
             "<p class=\"how\">Each bar is the cosine of two vectors, the picked token's and that token's: 1 to the "
             "right if they point the same way, 0 if they have nothing in common, to the left below 0.</p>\n"
             f"<details><summary>The numbers of all layers</summary>{self._table()}</details>"
@@ -99,32 +100,16 @@ class WordByLayer:
 
     def _panels(self) -> str:
         """Draw one group of bars for each sentence, at the first layer."""
-        row, panels, index = self.cosines[0, self.picked].tolist(), [], 0
-        for number, sentence in enumerate(self.sentences, start=1):
-            bars = ""
-            for token in sentence:
-                style = f"left:{50 + min(row[index], 0) / 2:g}%;width:{abs(row[index]) / 2:g}%"
-                bars += (
-                    f'<div class="bar{" picked" if index == self.picked else ""}"><span>{escape(token)}</span>'
-                    f'<div class="track"><div class="fill" style="{style}"></div></div>'
-                    f"<span>{row[index] / 100:.2f}</span></div>"
-                )
-                index += 1
-            name = f"sentence {number}"
-            panels.append(f'<div class="panel" role="group" aria-label="{name}"><p>{name}</p>{bars}</div>')
-        return "\n".join(panels)
+        cosines = self.cosines[0, self.picked].tolist()
+        picked = [index == self.picked for index in range(len(cosines))]
+        bars = map(draw_bar, self.tokens, cosines, picked)
+        return "\n".join(
+            draw_panel(f"sentence {number}", islice(bars, len(sentence)))
+            for number, sentence in enumerate(self.sentences, start=1)
+        )
 
     def _table(self) -> str:
         """Write the picked token's cosines with all tokens, a column for each layer."""
-        tokens = [token for sentence in self.sentences for token in sentence]
-        head = "".join(f'<th scope="col">{escape(layer)}</th>' for layer in self.layers)
-        rows = "\n".join(
-            f'<tr><th scope="row">{escape(token)}</th>'
-            f"{''.join(f'<td>{number / 100:.2f}</td>' for number in self.cosines[:, self.picked, index].tolist())}</tr>"
-            for index, token in enumerate(tokens)
-        )
-        return scrolling_table(
-            "Table of cosines",
-            f"<table><caption>Cosine with {escape(self._place(self.picked))}</caption>\n"
-            f"<thead><tr><td></td>{head}</tr></thead>\n<tbody>{rows}</tbody></table>",
-        )
+        cosines = self.cosines[:, self.picked].T.tolist()  # (N, layers)
+        rows = [[token, *digits(row)] for token, row in zip(self.tokens, cosines, strict=True)]
+        return scroll("Table of cosines", write_table(f"Cosine with {self._place(self.picked)}", self.layers, rows))

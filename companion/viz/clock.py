@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from companion.positional import sinusoidal_encoding
-from companion.viz._page import page_picture, scrolling_table
+from companion.viz._page import page_picture
+from companion.viz._table import scroll, write_table
 
 FACE, RADIUS, HAND = 84, 38, 34  # pixels: the square a clock stands in, its circle, its hand
 
@@ -98,30 +99,27 @@ class PositionClock:
         )
 
     def _clock(self, first: int, here: list[int], there: list[int]) -> str:
+        """Draw one clock; a unit of its hands is a thousandth of their length, and upwards is positive."""
         middle = FACE // 2
         hands = "".join(
-            f'<line class="{name}" x1="{middle}" y1="{middle}" x2="{middle + HAND * numbers[first] / 1000:.1f}" '
-            f'y2="{middle - HAND * numbers[first + 1] / 1000:.1f}"/>'
+            f'<line class="{name}" x2="{numbers[first]}" y2="{numbers[first + 1]}"/>'
             for name, numbers in (("later", there), ("now", here))
         )
         return (
             f'<div class="face"><svg viewBox="0 0 {FACE} {FACE}" width="{FACE}" height="{FACE}" aria-hidden="true">'
-            f'<circle cx="{middle}" cy="{middle}" r="{RADIUS}"/>{hands}</svg>'
+            f'<circle cx="{middle}" cy="{middle}" r="{RADIUS}"/>'
+            f'<g transform="translate({middle} {middle}) scale({HAND / 1000} {-HAND / 1000})">{hands}</g></svg>'
             f"<span>{first}, {first + 1}</span>"
             f"<span>sin <b>{here[first] / 1000:.3f}</b></span>"
             f"<span>cos <b>{here[first + 1] / 1000:.3f}</b></span></div>"
         )
 
     def _table(self, here: list[int]) -> str:
-        rows = "\n".join(
-            f'<tr><th scope="row">{first}, {first + 1}</th><td>{here[first] / 1000:.3f}</td>'
-            f"<td>{here[first + 1] / 1000:.3f}</td><td>{self.tenths_of_degrees[self.offset][first // 2] / 10:.1f}</td>"
-            "</tr>"
+        text = [f"{number / 1000:.3f}" for number in here]
+        degrees = [f"{tenths / 10:.1f}" for tenths in self.tenths_of_degrees[self.offset]]
+        rows = [
+            [f"{first}, {first + 1}", text[first], text[first + 1], degrees[first // 2]]
             for first in range(0, self.d_model, 2)
-        )
-        return scrolling_table(
-            "Table of the encoding",
-            "<table><thead><tr>"
-            '<th scope="col">features</th><th scope="col">sine</th><th scope="col">cosine</th>'
-            f'<th scope="col">degrees to the later hand</th></tr></thead>\n<tbody>{rows}</tbody></table>',
-        )
+        ]
+        columns = ["sine", "cosine", "degrees to the later hand"]
+        return scroll("Table of the encoding", write_table("", columns, rows, corner=["features"]))

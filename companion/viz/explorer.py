@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from companion.viz._page import page_picture, scrolling_table
+from companion.viz._bars import draw_bar, room_for_names
+from companion.viz._heat_map import draw_heat_map
+from companion.viz._page import page_picture
+from companion.viz._table import digits, scroll, write_table
 from companion.viz._weights import as_heads, check_tokens, hundredths
 
-CELL = 28  # pixels, as are all lengths below
-LETTER = 7.8  # the width of a letter, 13 pixels high, in a monospaced font
-SLANT = 0.7  # sine and cosine of the angle at which the columns' names stand
-LONGEST = 14  # letters of a token that are shown in the map
+CELL = 28  # pixels
+LONGEST = 16  # letters of a token that have room beside its bar
 
 
 class AttentionExplorer:
@@ -75,66 +76,32 @@ class AttentionExplorer:
             "keys": self.key_tokens,
             "layers": [[name, heads.reshape(len(heads), -1).tolist()] for name, heads in self.layers.items()],
         }
+        bars = "".join(map(draw_bar, self.key_tokens, heads[0, 0].tolist()))
         body = (
             '<div class="choices"></div>\n'
-            f'<div class="views">\n<div class="map">{self._svg(heads[0], where)}</div>\n'
-            '<div class="looks"><p class="sentence" aria-live="polite"></p><div class="bars"></div></div>\n</div>\n'
+            f'<div class="views">\n{self._map(heads[0], where)}\n'
+            '<div class="looks"><p class="sentence" aria-live="polite"></p>'
+            f'<div style="{room_for_names(self.key_tokens, LONGEST)}">{bars}</div></div>\n</div>\n'
             '<p class="how">Each row asks (query), each column is attended to (key). '
             "The stronger the colour, the more attention.</p>\n"
             f"<details><summary>The numbers of {escape(where)}</summary>{self._table(heads[0], where)}</details>"
         )
         return page_picture("explorer", self.title, body, picture)
 
-    def _svg(self, weights: np.ndarray, where: str) -> str:
-        """Draw one head; each row is a group, which the script makes into something to pick."""
-        rows, columns = [_short(token) for token in self.query_tokens], [_short(token) for token in self.key_tokens]
-        left = round(max(map(len, rows), default=0) * LETTER + 14)
-        slanted = round(max(map(len, columns), default=0) * LETTER * SLANT)
-        top = slanted + 16
-        grid = (len(columns) * CELL, len(rows) * CELL)
-        width, height = left + grid[0] + max(slanted - CELL // 2, 4), top + grid[1] + 4
-        names = "".join(
-            f'<text transform="translate({left + column * CELL + CELL // 2 + 2} {top - 6}) rotate(-45)">'
-            f"{escape(token)}</text>"
-            for column, token in enumerate(columns)
-        )
-        drawn = []
-        for row, token in enumerate(rows):
-            cells = "".join(
-                f'<rect x="{left + column * CELL + 1}" y="1" width="{CELL - 2}" height="{CELL - 2}" rx="3" '
-                f'fill-opacity="{number / 100:g}"/>'
-                for column, number in enumerate(weights[row])
-            )
-            drawn.append(
-                f'<g class="asker" transform="translate(0 {top + row * CELL})">'
-                f'<rect class="frame" x="1" width="{left + grid[0]}" height="{CELL}" rx="5"/>'
-                f'<text x="{left - 8}" y="{CELL // 2}" text-anchor="end" dominant-baseline="central">'
-                f'{escape(token)}</text><g class="cells">{cells}</g></g>'
-            )
+    def _map(self, weights: np.ndarray, where: str) -> str:
+        """Draw one head."""
         label = (
             f"Heat map of attention weights, {where}. Rows: {', '.join(self.query_tokens)}. "
             f"Columns: {', '.join(self.key_tokens)}. The numbers are in the table below."
         )
-        return (
-            # On a narrow screen it shrinks to two thirds, where letters can still be read, and scrolls beyond that.
-            f'<svg viewBox="0 0 {width} {height}" style="width:{width}px;min-width:{width * 2 // 3}px" role="img" '
-            f'aria-label="{escape(label)}">'
-            f'<g class="names" aria-hidden="true">{names}</g>\n' + "\n".join(drawn) + "</svg>"
-        )
+
+        def draw_cell(row: int, column: int, start: int) -> str:
+            return f'<rect x="{start + 1}" fill-opacity="{weights[row, column] / 100:g}"/>'
+
+        return draw_heat_map(self.query_tokens, self.key_tokens, CELL, draw_cell, label)
 
     def _table(self, weights: np.ndarray, where: str) -> str:
         """Write one head's numbers as a table, the text alternative of the drawing."""
-        head = "".join(f'<th scope="col">{escape(token)}</th>' for token in self.key_tokens)
-        body = "\n".join(
-            f'<tr><th scope="row">{escape(token)}</th>{"".join(f"<td>{number / 100:.2f}</td>" for number in row)}</tr>'
-            for token, row in zip(self.query_tokens, weights.tolist(), strict=True)
-        )
-        return scrolling_table(
-            "Table of attention weights",
-            f"<table><caption>{escape(where)}: rows ask, columns are attended to</caption>\n"
-            f"<thead><tr><td></td>{head}</tr></thead>\n<tbody>{body}</tbody></table>",
-        )
-
-
-def _short(token: str) -> str:
-    return token if len(token) <= LONGEST else token[: LONGEST - 1] + "…"
+        rows = [[token, *digits(row)] for token, row in zip(self.query_tokens, weights.tolist(), strict=True)]
+        caption = f"{where}: rows ask, columns are attended to"
+        return scroll("Table of attention weights", write_table(caption, self.key_tokens, rows))

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from companion.viz._page import page_picture, scrolling_table
+from companion.viz._bars import draw_bar, draw_panel, room_for_names
+from companion.viz._page import page_picture
+from companion.viz._table import digits, scroll, write_table
 from companion.viz._weights import as_heads, check_tokens, hundredths
 
-LETTER = 8  # pixels, the width of a letter in the bars' monospaced font
 LONGEST = 14  # letters of a token that have room beside its bar
 
 
@@ -62,39 +63,27 @@ class HeadsSideBySide:
             "names": self.names,
             "numbers": self.numbers.reshape(len(self.names), -1).tolist(),
         }
-        longest = min(LONGEST, max(map(len, self.key_tokens)))
-        panels = "\n".join(self._panel(name, rows[0]) for name, rows in zip(self.names, self.numbers, strict=True))
+        panels = "\n".join(
+            draw_panel(name, map(draw_bar, self.key_tokens, rows[0].tolist()))
+            for name, rows in zip(self.names, self.numbers, strict=True)
+        )
         body = (
             '<div class="choices"></div>\n'
             f'<p class="sentence" aria-live="polite">The first token, \'{escape(self.query_tokens[0])}\', asks.</p>\n'
-            f'<div class="panels" style="--names:{longest * LETTER}px">\n{panels}\n</div>\n'
+            f'<div class="panels" style="{room_for_names(self.key_tokens, LONGEST)}">\n{panels}\n</div>\n'
             '<p class="how">Each bar is the weight that the token which asks gives to another. Those of one head '
             "sum to 1, up to rounding.</p>\n"
             f"<details><summary>The numbers of all tokens</summary>{self._table()}</details>"
         )
         return page_picture("heads", self.title, body, picture)
 
-    def _panel(self, name: str, numbers: np.ndarray) -> str:
-        """Draw one head's bars for one query."""
-        bars = "".join(
-            f'<div class="bar"><span>{escape(token)}</span><div class="track"><div class="fill" '
-            f'style="width:{number}%"></div></div><span>{number / 100:.2f}</span></div>'
-            for token, number in zip(self.key_tokens, numbers.tolist(), strict=True)
-        )
-        return f'<div class="panel" role="group" aria-label="{escape(name)}"><p>{escape(name)}</p>{bars}</div>'
-
     def _table(self) -> str:
         """Write all numbers as a table: a group of rows for each token that asks, a row for each head."""
-        head = "".join(f'<th scope="col">{escape(token)}</th>' for token in self.key_tokens)
-        rows = "\n".join(
-            f'<tr><th scope="row">{escape(token)}</th><th scope="row">{escape(name)}</th>'
-            f"{''.join(f'<td>{number / 100:.2f}</td>' for number in self.numbers[index, query].tolist())}</tr>"
+        caption = "Each row is a token that asks, and a head; columns are attended to"
+        rows = [
+            [token, name, *digits(self.numbers[index, query].tolist())]
             for query, token in enumerate(self.query_tokens)
             for index, name in enumerate(self.names)
-        )
-        return scrolling_table(
-            "Table of attention weights",
-            "<table><caption>Each row is a token that asks, and a head; columns are attended to</caption>\n"
-            f'<thead><tr><th scope="col">asks</th><th scope="col">head</th>{head}</tr></thead>\n'
-            f"<tbody>{rows}</tbody></table>",
-        )
+        ]
+        table = write_table(caption, self.key_tokens, rows, corner=("asks", "head"))
+        return scroll("Table of attention weights", table)

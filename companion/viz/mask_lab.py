@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,13 @@ from torch import Tensor
 
 from companion.attention import attention_weights
 from companion.masks import causal_mask
-from companion.viz._page import page_picture, scrolling_table
+from companion.viz._heat_map import LONGEST, draw_heat_map
+from companion.viz._page import page_picture
+from companion.viz._table import digits, scroll, write_table
 from companion.viz._weights import check_tokens, hundredths
 
 PAD = "<pad>"
-CELL = 38  # pixels, as are all lengths below
-LETTER = 7.8  # the width of a letter, 13 pixels high, in a monospaced font
-SLANT = 0.7  # sine and cosine of the angle at which the columns' names stand
-LONGEST = 14  # letters of a token that are shown beside the cells
+CELL = 38  # pixels
 
 
 class MaskLab:
@@ -86,16 +84,14 @@ class MaskLab:
         weights = hundredths(attention_weights(query, torch.eye(num_keys, dtype=torch.float64), mask).numpy())
         names = self._names(self.query_tokens, self.own), self._names(self.key_tokens, True)
         which = [f"{self.padding} of {num_keys} keys are padding"] + ["look-ahead mask on"] * self.causal
-        shown = [f"{number / 100:.2f}" for number in weights.flatten()]
-        numbers = [f"{number / 100:.2f}" for number in self.scores.flatten()]
         body = (
             '<div class="choices"></div>\n'
-            f'<div class="map">{self._svg(mask.numpy(), weights, names, ", ".join(which))}</div>\n'
+            f"{self._map(mask.numpy(), weights, names, ', '.join(which))}\n"
             '<p class="sentence" aria-live="polite"></p><p class="state" aria-live="polite"></p>\n'
             '<p class="how">Each row asks (query), each column is attended to (key). A cell with a number may be '
             "attended to, and the number is its weight; a cell that is struck out may not.</p>\n"
             "<details><summary>The numbers</summary>"
-            f"{_table('Weights', 'weights', names, shown)}\n{_table('Scores', 'scores', names, numbers)}</details>"
+            f"{_table('weights', names, weights)}\n{_table('scores', names, self.scores)}</details>"
         )
         picture = {
             "queries": self.query_tokens,
@@ -104,6 +100,7 @@ class MaskLab:
             "scores": self.scores.tolist(),
             "padding": self.padding,
             "causal": self.causal,
+            "longest": LONGEST,
         }
         return page_picture("mask_lab", self.title, body, picture)
 
@@ -112,63 +109,28 @@ class MaskLab:
         real = len(tokens) - self.padding if padded else len(tokens)
         return [token if position < real else PAD for position, token in enumerate(tokens)]
 
-    def _svg(self, mask: np.ndarray, weights: np.ndarray, names: tuple[list[str], list[str]], which: str) -> str:
+    def _map(self, mask: np.ndarray, weights: np.ndarray, names: tuple[list[str], list[str]], which: str) -> str:
+        """Draw the cells, struck out where a query may not attend to a key."""
         rows, columns = names
-        longest = [max(map(len, map(_short, [*tokens, PAD]))) for tokens in (self.query_tokens, self.key_tokens)]
-        left, slanted = round(longest[0] * LETTER + 14), round(longest[1] * LETTER * SLANT)
-        top = slanted + 16
-        grid = (len(columns) * CELL, len(rows) * CELL)
-        width, height = left + grid[0] + max(slanted - CELL // 2, 4), top + grid[1] + 4
-        above = "".join(
-            f'<text transform="translate({left + column * CELL + CELL // 2 + 2} {top - 6}) rotate(-45)">'
-            f"{escape(_short(token))}</text>"
-            for column, token in enumerate(columns)
-        )
-        drawn = []
-        for row, token in enumerate(rows):
-            cells = "".join(
-                f'<g class="cell{"" if mask[row, column] else " no"}" '
-                f'transform="translate({left + column * CELL} 0)">'
-                f'<rect x="1" y="1" width="{CELL - 2}" height="{CELL - 2}" rx="4" '
-                f'fill-opacity="{weights[row, column] / 200:g}"/>'
-                f'<path d="M9 {CELL - 9}L{CELL - 9} 9"/>'
-                f'<text x="{CELL // 2}" y="{CELL // 2}" text-anchor="middle" dominant-baseline="central">'
-                f"{f'{weights[row, column] / 100:.2f}' if mask[row, column] else ''}</text></g>"
-                for column in range(len(columns))
-            )
-            drawn.append(
-                f'<g class="asker" transform="translate(0 {top + row * CELL})">'
-                f'<rect class="frame" x="1" width="{left + grid[0]}" height="{CELL}" rx="5"/>'
-                f'<text class="name" x="{left - 8}" y="{CELL // 2}" text-anchor="end" dominant-baseline="central">'
-                f"{escape(_short(token))}</text>{cells}</g>"
-            )
         label = (
             f"A mask with the weights it leaves: {which}. Rows: {', '.join(rows)}. Columns: {', '.join(columns)}. "
             "The numbers are in the table below."
         )
-        return (
-            # On a narrow screen it shrinks to two thirds, where letters can still be read, and scrolls beyond that.
-            f'<svg viewBox="0 0 {width} {height}" style="width:{width}px;min-width:{width * 2 // 3}px" role="img" '
-            f'aria-label="{escape(label)}">'
-            f'<g class="names" aria-hidden="true">{above}</g>\n' + "\n".join(drawn) + "</svg>"
-        )
+
+        def draw_cell(row: int, column: int, start: int) -> str:
+            may, number = mask[row, column], weights[row, column] / 100
+            return (
+                f'<g class="cell{"" if may else " no"}" transform="translate({start} 0)">'
+                f'<rect x="1" fill-opacity="{number:g}"/><path d="M9 {CELL - 9}L{CELL - 9} 9"/>'
+                f'<text x="{CELL // 2}" y="{CELL // 2}">{f"{number:.2f}" if may else ""}</text></g>'
+            )
+
+        room = [*self.query_tokens, PAD], [*self.key_tokens, PAD]
+        return draw_heat_map(rows, columns, CELL, draw_cell, label, room)
 
 
-def _table(label: str, name: str, names: tuple[list[str], list[str]], numbers: list[str]) -> str:
+def _table(kind: str, names: tuple[list[str], list[str]], hundredths: np.ndarray) -> str:
     """Write a matrix as a table, the text alternative of the drawing."""
-    rows, columns = names
-    head = "".join(f'<th scope="col">{escape(token)}</th>' for token in columns)
-    body = "\n".join(
-        f'<tr><th scope="row">{escape(token)}</th>'
-        f"{''.join(f'<td>{number}</td>' for number in numbers[row * len(columns) : (row + 1) * len(columns)])}</tr>"
-        for row, token in enumerate(rows)
-    )
-    return scrolling_table(
-        f"Table of the {name}",
-        f'<table class="{name}"><caption>{label}: rows ask, columns are attended to</caption>\n'
-        f"<thead><tr><td></td>{head}</tr></thead>\n<tbody>{body}</tbody></table>",
-    )
-
-
-def _short(token: str) -> str:
-    return token if len(token) <= LONGEST else token[: LONGEST - 1] + "…"
+    rows = [[token, *digits(row)] for token, row in zip(names[0], hundredths.tolist(), strict=True)]
+    caption = f"{kind.capitalize()}: rows ask, columns are attended to"
+    return scroll(f"Table of the {kind}", write_table(caption, names[1], rows, kind=kind))

@@ -7,7 +7,6 @@ computed here, for every choice, and rounded to hundredths, so that a re-run giv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from companion.add_norm import LayerNorm
-from companion.viz._page import page_picture, scrolling_table
+from companion.viz._page import page_picture
+from companion.viz._table import digits, enclose_rows, scroll, write_row
 from companion.viz._weights import hundredths
 
 EPS = 1e-5
@@ -146,23 +146,17 @@ class NormAxes:
 
     def _table(self, caption: str, values: Tensor) -> str:
         """Write one batch as a table, item under item."""
-        batch, length, features = values.shape
-        numbers = iter(_hundredths(values))
-        head = "".join(f'<th scope="col">feature {feature}</th>' for feature in range(features))
+        features = self.x.size(-1)
         items = []
-        for item in range(batch):
+        for item, tokens in enumerate(values):
             rows = [f'<tr><th class="item" scope="rowgroup" colspan="{features + 1}">item {item}</th></tr>']
-            for position in range(length):
-                pad = "" if self.real[item, position] else ' class="pad"'
-                name = f"p {position}" + ("" if self.real[item, position] else " &lt;pad&gt;")
-                cells = "".join(f"<td>{next(numbers) / 100:.2f}</td>" for _ in range(features))
-                rows.append(f'<tr{pad}><th scope="row">{name}</th>{cells}</tr>')
+            for position, numbers in enumerate(tokens):
+                real = self.real[item, position]
+                name = f"p {position}" if real else f"p {position} <pad>"
+                rows.append(write_row([name], digits(_hundredths(numbers)), kind="" if real else "pad"))
             items.append(f"<tbody>{''.join(rows)}</tbody>")
-        return scrolling_table(
-            caption,
-            f"<table><caption>{escape(caption)}</caption>\n"
-            f"<thead><tr><td></td>{head}</tr></thead>\n{chr(10).join(items)}</table>",
-        )
+        columns = [f"feature {feature}" for feature in range(features)]
+        return scroll(caption, enclose_rows(caption, columns, "\n".join(items)))
 
 
 def _hundredths(values: Tensor) -> list[int]:

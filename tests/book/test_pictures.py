@@ -104,6 +104,14 @@ def test_mask_lab(open_picture):
     see(causal_mask(5))
 
 
+# Where the fills of bars begin and how wide they are, in percent of their track.
+FILLS = """all => all.map((fill) => {
+  fill.getAnimations().forEach((transition) => transition.finish());
+  const [inner, outer] = [fill, fill.parentElement].map((element) => element.getBoundingClientRect());
+  return [inner.left - outer.left, inner.width].map((length) => (100 * length) / outer.width);
+})"""
+
+
 def test_heads_side_by_side(open_picture):
     """Whoever asks, every head's bars and the mean's are the weights given, and the sentence names the largest."""
     queries, keys = ["ein", "und", "zwanzig"], ["twenty", "-", "one", "<eos>"]
@@ -115,8 +123,8 @@ def test_heads_side_by_side(open_picture):
     def see(query):
         digits = [f"{number / 100:.2f}" for number in rows[:, query].flatten()]
         assert page.locator(".bar span:last-child").all_text_contents() == digits
-        widths = page.eval_on_selector_all(".fill", "all => all.map((fill) => fill.style.width)")
-        assert widths == [f"{number}%" for number in rows[:, query].flatten()]
+        fills = [[0, number] for number in rows[:, query].flatten()]
+        assert sum(page.eval_on_selector_all(".fill", FILLS), []) == pytest.approx(sum(fills, []), abs=0.1)
         pressed = page.locator("button[aria-pressed=true]")
         assert pressed.all_text_contents() == [queries[query]]
         most = [f"'{keys[row[query].argmax()]}' {row[query].max() / 100:.2f}" for row in rows]
@@ -179,6 +187,13 @@ def test_norm_axes(open_picture):
     assert sentence.text_content().endswith("Nothing is normalised.")
 
 
+# Where the lines end in their clock's square, in pixels.
+TIPS = """all => all.map((line) => {
+  const { x, y } = new DOMPoint(line.x2.baseVal.value, line.y2.baseVal.value).matrixTransform(line.getCTM());
+  return [x, y];
+})"""
+
+
 def test_position_clock(open_picture):
     """Wherever the sliders stand, the numbers are the encoding's, and the hands point to them."""
     page = open_picture(viz.PositionClock(d_model=16))
@@ -192,9 +207,7 @@ def test_position_clock(open_picture):
         assert cells[1::3] == shown[1::2]
         assert cells[2] == pytest.approx(math.degrees(offset) % 360, abs=0.051)
         for name, place in (("now", position), ("later", position + offset)):
-            ends = page.eval_on_selector_all(
-                f".{name}", "all => all.map((x) => [+x.getAttribute('x2'), +x.getAttribute('y2')])"
-            )
+            ends = page.eval_on_selector_all(f".{name}", TIPS)
             tips = [[42 + 34 * sine, 42 - 34 * cosine] for sine, cosine in encoding[place].view(-1, 2).tolist()]
             assert sum(ends, []) == pytest.approx(sum(tips, []), abs=0.1)
         product = float(encoding[position] @ encoding[position + offset])
@@ -372,5 +385,46 @@ def test_word_by_layer(open_picture):
         assert slider.get_attribute("aria-valuetext") == layer
     page.get_by_role("button", name="six").click()
     see(7, "layer 1")
-    width = page.locator(".bar .fill").nth(0).evaluate("fill => fill.style.width")
-    assert float(width.removesuffix("%")) == pytest.approx(float(right["layer 1"][7, 0].abs()) * 50, abs=0.26)
+    halves = [50 * cosine for cosine in right["layer 1"][7].tolist()]
+    fills = [[50 + min(half, 0), abs(half)] for half in halves]
+    assert min(halves) < 0, "a bar goes to the left"
+    assert sum(page.eval_on_selector_all(".fill", FILLS), []) == pytest.approx(sum(fills, []), abs=0.3)
+
+
+# The place of every element in its picture.
+PLACES = """all => all.map((root) => {
+  const { left, top } = root.getBoundingClientRect();
+  return [...root.querySelectorAll("*:not(style, script)")].flatMap((element) => {
+    const box = element.getBoundingClientRect();
+    return [box.left - left, box.top - top, box.width, box.height];
+  });
+})"""
+
+
+def test_pictures_share_a_page(browser):
+    """Each is started once, looks as it does alone, and none leaves a name behind."""
+    x = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    tokens = ["twenty", "-", "one"]
+    pictures = [
+        architecture(),
+        viz.WordByLayer({"embedding": x[0], "layer 1": x[1]}, [tokens]),
+        viz.PositionClock(),
+        viz.AttentionExplorer(x.softmax(-1), tokens, [*tokens, "<eos>"]),
+        viz.HeadsSideBySide(x.softmax(-1), tokens, [*tokens, "<eos>"]),
+        viz.MaskLab(x[0], tokens, [*tokens, "<eos>"]),
+        viz.NormAxes(x),
+    ]
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+
+    def show(*pictures):
+        html = "".join(picture._repr_html_() for picture in pictures)
+        page.set_content(f'<!doctype html><meta charset="utf-8"><body>{html}</body>')
+        return page.eval_on_selector_all(".course-picture", PLACES)
+
+    names = page.evaluate("Object.keys(window)")
+    alone = [show(picture)[0] for picture in pictures]
+    for beside, places in zip(show(*pictures, *pictures), alone * 2, strict=True):
+        assert beside == pytest.approx(places, abs=0.1)
+    assert page.locator(".how").all_text_contents()[:7] == page.locator(".how").all_text_contents()[7:]
+    assert page.evaluate("Object.keys(window)") == names
+    page.close()
