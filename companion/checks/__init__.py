@@ -17,6 +17,7 @@ from companion.checks.engine.bank import Bank, Bug, section
 from companion.checks.engine.check import Check
 from companion.checks.engine.diagnosis import off_by
 from companion.checks.engine.evidence import Evidence
+from companion.checks.engine.handed_in import HandedIn
 from companion.checks.engine.probe import Probe
 from companion.checks.engine.properties import how_far
 from companion.checks.engine.public import PublicCheck, public
@@ -105,6 +106,7 @@ __all__ = [
     "Check",
     "CheckFailed",
     "Evidence",
+    "HandedIn",
     "Probe",
     "Report",
     "Table",

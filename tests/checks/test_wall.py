@@ -62,26 +62,6 @@ def test_nothing_outside_reaches_past_the_face():
             assert {name.removeprefix("companion.checks.") for name in modules} <= set(check.__all__), path
 
 
-def test_there_is_no_circle():
-    """A module imports itself by no way round; a package stands for what its __init__ imports."""
-    names = {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-        for path in CHECKS.rglob("*.py")
-    }
-    graph = {name: {other for other in imported(path) if other in names} - {name} for name, path in names.items()}
-    done = set()
-
-    def visit(name, way):
-        assert name not in way, " -> ".join([*way[way.index(name) :], name])
-        if name not in done:
-            for other in sorted(graph[name]):
-                visit(other, [*way, name])
-            done.add(name)
-
-    for name in sorted(graph):
-        visit(name, [])
-
-
 def test_the_face_is_one_line_a_check():
     source = (CHECKS / "__init__.py").read_text(encoding="utf-8")
     for name in check.CHECKS:
