@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
+from types import FrameType
 from typing import Any
 
 import torch
@@ -85,19 +86,29 @@ def describe_error(error: BaseException, codes: Sequence[Any]) -> str:
     if isinstance(error, RecursionError):  # its words are not the same each time
         lines = ["it calls itself without end"]
     text = re.sub(r"0x[0-9a-fA-F]+", "0x...", lines[0])[:200] if lines else "no message"
-    where = ""
+    where = made = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         if frame.f_code in codes:  # the innermost is said
             where = f" in line {line - frame.f_code.co_firstlineno + 1} of {frame.f_code.co_name}"
-    if text.startswith("Boolean value of Tensor with more than one value"):
+        made = made or _made_of_a_tensor(frame)
+    if made:
+        text += f" ({made}(...) makes a layer or a loss; what it makes is then called with tensors: {made}()(...))"
+    elif text.startswith("Boolean value of Tensor with more than one value"):
         text += " (if, and, or, not want one truth value: use &, |, ~ on tensors, and ask for None by `is None`)"
-    if made := re.search(r"must be Tensor, not (ReLU|GELU|Dropout|Softmax|LayerNorm|Linear)$", text):
-        text += f" (nn.{made[1]}(...) makes a layer; the layer is then called with a tensor)"
+    if layer := re.search(r"must be Tensor, not (ReLU|GELU|Dropout|Softmax|LayerNorm|Linear)$", text):
+        text += f" (nn.{layer[1]}(...) makes a layer; the layer is then called with a tensor)"
     if re.search(r"operand type.*'Tensor' and '(function|method)'$", text):
         text += " (a function has to be called to give a tensor)"
     if text == "'Tensor' object is not callable":
         text += " (is a function called where it should be handed over?)"
     return f"{type(error).__name__}{where}: {text}"
+
+
+def _made_of_a_tensor(frame: FrameType) -> str:
+    """Name the class of torch's that is being built in a frame, if it is given a tensor; else nothing."""
+    built, given = frame.f_locals.get("self"), frame.f_locals.values()
+    is_init = frame.f_code.co_name == "__init__" and type(built).__module__.startswith("torch.nn.modules")
+    return type(built).__name__ if is_init and any(isinstance(value, Tensor) for value in given) else ""
 
 
 def codes_of(function: Any) -> list[Any]:

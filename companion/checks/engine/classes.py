@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from companion.checks.engine.bank import Bug, recognise
 from companion.checks.engine.calling import Problem, type_name
-from companion.checks.engine.handed_in import HandedIn
+from companion.checks.engine.handed_in import HandedIn, others
 from companion.checks.engine.parameters import check_parameters, check_unchanged, replace, replaced
 from companion.checks.engine.probe import Probe
 from companion.checks.engine.signatures import arguments, has_default, problem_of_class
@@ -45,6 +45,10 @@ class ClassForm:
     around: Callable[[Mapping[str, Any]], AbstractContextManager[Any]] = nullcontext
 
     what = "class"
+    kept = (
+        "Your output depends on what the module was called with before: something is kept on self from one call to the "
+        "next."
+    )
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -73,16 +77,16 @@ class ClassForm:
         replace(module, parameters) if parameters else _begin(module, probe.inputs)
         return module
 
-    def others(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return values with other inputs: each item of the batch is the one before it, a token shorter if it may be.
+    def before(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return what a module can be called with before: other values of the same shapes, and a token less.
 
         Masks have the length of the inputs, so that nothing is made shorter beside one.
         """
-        tensors = {key: x for key, x in values.items() if key in self.inputs and isinstance(x, Tensor)}
+        changed = others({key: x for key, x in values.items() if key in self.inputs})
+        tensors = {key: x for key, x in changed.items() if isinstance(x, Tensor)}
+        shorter = {key: x[:, 1:] for key, x in tensors.items()}
         masked = any(x.dtype == torch.bool for x in tensors.values())
-        # A mask of two axes is the same for the whole batch.
-        changed = {key: x.roll(1, 0) if x.dim() != 2 or x.dtype != torch.bool else x for key, x in tensors.items()}
-        return {**values, **(changed if masked else {key: x[:, 1:] for key, x in changed.items()})}
+        return [{**values, **each} for each in ([tensors] if masked else [shorter, tensors])]
 
     def parameters_among(self, values: Mapping[str, Any]) -> dict[str, Tensor]:
         """Return those values that are parameters."""
@@ -185,7 +189,8 @@ class HandedInClass:
         """Call the module with the inputs among the values."""
         with self.form.around(values):
             if self.is_used:
-                self.call(module, self.form.others(values))
+                for before in self.form.before(values):
+                    self.call(module, before)
             return self.call(module, values)
 
     def call(self, module: nn.Module, values: Mapping[str, Any]) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -50,6 +52,32 @@ def gradient_problem(check: Check, handed_in: HandedIn, probe: Probe, limit: flo
                 "part of the computation is detached, or done in low precision."
             )
     return ""
+
+
+def edge_gradient_problem(
+    check: Check, handed_in: HandedIn, probe: Probe, limit: float, dtype: torch.dtype | None
+) -> str:
+    """Say in a sentence that gradients of an edge case are not finite, where those of the right answer are."""
+    floats = tuple(name for name, x in probe.inputs.items() if isinstance(x, Tensor) and x.is_floating_point())
+    asked = replace(probe, gradients=probe.gradients or floats)
+    weights = torch.ones(check.expected(probe).shape, dtype=torch.float64)
+    right = check.once(
+        lambda: _gradients(check.hand_in(check.right), asked, weights, None), "edge gradients", probe.name
+    )
+    result = call_with_limit(lambda: _gradients(handed_in, asked, weights, dtype), limit)
+    if result.error is not None or result.timed_out:
+        return ""  # that is told of the other probes
+    odd = [
+        name
+        for name, yours, known in zip(asked.gradients, result.value, right, strict=True)
+        if yours is not None and known is not None and known.isfinite().all() and not yours.isfinite().all()
+    ]
+    if not odd:
+        return ""
+    return (
+        f"On {probe.name} your output is right, but its gradient with respect to {', '.join(odd[:4])} is not finite: "
+        "after a step of training the parameters are not either. nan_to_num and a product with 0 mend the output alone."
+    )
 
 
 def _gradients(

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from companion.checks.engine.bank import Bug
 from companion.checks.engine.calling import codes_of
@@ -43,7 +44,10 @@ class HandedIn(Protocol):
         """Whether it can be called without a parameter."""
 
     def used(self) -> HandedIn | None:
-        """Return the same after a call with other inputs, which it should not remember; None if there is no such."""
+        """Return the same after calls with other inputs, which it should not remember.
+
+        None if it cannot be had anew: then what it remembers shows in the next call, with other inputs of equal shapes.
+        """
 
 
 class Form(Protocol):
@@ -54,6 +58,7 @@ class Form(Protocol):
         parameters: what is called with the probe's inputs, in order.
         told: the inputs that a sentence names: not the parameters of a class.
         call: the signature, as it is written.
+        kept: what is said of one that remembers what it was called with before.
     """
 
     @property
@@ -64,6 +69,8 @@ class Form(Protocol):
     def told(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def call(self) -> str: ...  # noqa: D102
+    @property
+    def kept(self) -> str: ...  # noqa: D102
 
     def hand_in(self, thing: Any, early: Sequence[Bug]) -> HandedIn:
         """Return a thing, which may be there already, so that it can be called.
@@ -79,6 +86,7 @@ class FunctionForm:
     """A function of the probe's inputs."""
 
     what = "function"
+    kept = "Something is kept from one call to the next."
 
     def __init__(self, *parameters: str) -> None:
         self.parameters = self.told = parameters
@@ -123,4 +131,20 @@ class HandedInFunction:
         return has_default(self.thing, name, self.form.parameters.index(name))
 
     def used(self) -> None:
-        """Return nothing: it was called on the other probes already."""
+        """Return nothing: it was called before, and there is no other."""
+
+
+def others(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs of the same shapes with other values.
+
+    A mask is turned about, so that a query that may attend to something still may.
+    """
+
+    def other(x: Any) -> Any:
+        if not isinstance(x, Tensor) or x.dim() == 0:
+            return x
+        if x.dtype == torch.bool:
+            return x.flip(-1, -2) if x.dim() > 1 else x.flip(-1)
+        return -x.flip(0) if x.is_floating_point() else x.flip(0)
+
+    return {name: other(x) for name, x in values.items()}

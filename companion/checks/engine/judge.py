@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ from companion.checks.engine.calling import call_with_limit, fresh
 from companion.checks.engine.check import Check
 from companion.checks.engine.diagnosis import diagnose, diagnose_edge, off_by
 from companion.checks.engine.evidence import Evidence
-from companion.checks.engine.gradients import gradient_problem
+from companion.checks.engine.gradients import edge_gradient_problem, gradient_problem
+from companion.checks.engine.handed_in import others
 from companion.checks.engine.outcomes import Outcome, observe, read
 from companion.checks.engine.probe import Probe
 from companion.checks.engine.report import CheckFailed, Report
@@ -77,6 +79,7 @@ class _Judge:
         self.limit = limit
         self.dtype: torch.dtype | None = None  # None: the probes' own float64
         self.warnings: list[str] = []
+        self.doubt = False  # wrong in a second call
 
     def judge(self) -> Report:
         if problem := self.handed_in.problem():
@@ -86,10 +89,12 @@ class _Judge:
             self.stopped(outcomes)
             or self.random(outcomes[0])
             or self.remembering(outcomes)
+            or self.stale(outcomes)
             or self.values(outcomes)
             or self.without_optional()
             or self.edges()
             or self.gradients()
+            or self.doubtful()
             or Report(self.check.name, True, warnings=tuple(self.warnings))
         )
 
@@ -144,22 +149,53 @@ class _Judge:
         )
 
     def remembering(self, outcomes: Sequence[Outcome]) -> Report | None:
-        """Say if a module, called with other inputs before, does something else than a fresh one."""
+        """Say if what was called with other inputs before does something else than what was not."""
         used = self.handed_in.used()
         if used is None:
             return None
-        for probe, first in zip(self.check.core[:2], outcomes[:2], strict=True):  # without a mask, and with one
+        for probe, first in zip(self.check.core, outcomes, strict=True):
             if first.value is None or first.problem:
                 continue
             again = observe(self.check, probe, used, self.limit, self.dtype)
             if again.value is None or again.value.shape != first.value.shape:
                 return self.fail(f"The first call works; one that comes after another does not. {again.problem}")
             if off_by(again.value, first.value) > self.check.tolerance:
-                return self.fail(
-                    "Your output depends on what the module was called with before: something is kept on self from one "
-                    "call to the next."
-                )
+                return self.fail(self.check.form.kept)
         return None
+
+    def stale(self, outcomes: Sequence[Outcome]) -> Report | None:
+        """Call with other values of the same shapes, and say if one of the inputs is that of the call before."""
+        if self.handed_in.used() is not None:
+            return None
+        for probe, first in zip(self.check.core, outcomes, strict=True):
+            if first.problem or not self.is_right(first, self.check.expected(probe)):
+                continue
+            following = replace(probe, name=f"{probe.name}, then another", inputs=others(probe.inputs))
+            self.observe(probe)
+            again = self.observe(following)
+            if self.is_right(again, self.check.expected(following)):
+                continue
+            self.doubt = True
+            if again.value is None:
+                continue
+            for kept in [key for key, x in probe.inputs.items() if isinstance(x, Tensor)]:
+                mixed = {**following.inputs, kept: probe.inputs[kept]}
+                if self.is_right(again, self.check.answer(mixed)):
+                    return self.fail(
+                        f"Your function keeps {kept} from one call to the next: called again with another "
+                        "of the same shape, it uses the one before."
+                    )
+            if self.is_right(again, self.check.expected(probe)):
+                return self.fail("Your function keeps its output: called again with other inputs, it returns that.")
+        return None
+
+    def doubtful(self) -> Report | None:
+        if not self.doubt:
+            return None
+        return self.fail(
+            "It is right on the check's questions, and wrong when it is called once more with other numbers of the "
+            "same shapes: is something kept from one call to the next?"
+        )
 
     def values(self, outcomes: Sequence[Outcome]) -> Report | None:
         expected = self.check.expected_on_core
@@ -207,6 +243,9 @@ class _Judge:
                 if found:
                     return self.fail_by_name(tuple((entry,) for entry in found), Evidence(), [])
                 return self.fail(f"It is right, except on {probe.name}. {probe.remedy}".rstrip())
+            else:
+                problem = edge_gradient_problem(self.check, self.handed_in, probe, self.limit, self.dtype)
+                self.warnings += [problem] if problem else []
         return None
 
     def gradients(self) -> Report | None:

@@ -96,6 +96,12 @@ def read(kind: str, value: Any, expected: Tensor, called_with: str) -> Outcome:
         value = value[0]  # the output, and the weights beside it
     if not isinstance(value, Tensor):
         return Outcome(problem=f"Your function returned {_what(value)}", kind="type")
+    if type(value).__module__.startswith("torch.nn.attention"):  # such as torch's causal_lower_right
+        return Outcome(
+            problem=f"Your function returned a {type(value).__name__}, which stands for a mask and holds no numbers; "
+            "an ordinary bool tensor is expected.",
+            kind="type",
+        )
     return _read_tensor(kind, value, expected, called_with)
 
 

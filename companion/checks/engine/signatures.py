@@ -52,8 +52,9 @@ def problem_of_function(function: Any, parameters: tuple[str, ...], call: str) -
     names = [p.name for p in there]
     if names[:1] == ["self"]:
         return f"Your function takes self as well: it is no method here, so leave self out, as in {call}."
-    first = names[: len(parameters)]
-    if first != list(parameters) and set(first) == set(parameters) and not _keyword_only(there):
+    meant = [_meant(name, parameters) for name in names[: len(parameters)]]
+    all_different = None not in meant and len(set(meant)) == len(meant)
+    if all_different and meant != list(parameters[: len(meant)]) and not _keyword_only(there):
         return f"Your function takes ({', '.join(names)}); the check gives them in another order, {call}."
     if _can_take(function, parameters):
         return ""
@@ -83,6 +84,14 @@ def problem_of_class(cls: Any, sizes: tuple[str, ...], inputs: tuple[str, ...], 
     if problem := _problem_with(forward, ("self", *inputs), "Your forward takes"):
         return f"{problem}; the check calls {call}."
     return ""
+
+
+def _meant(name: str, parameters: tuple[str, ...]) -> str | None:
+    """Return the parameter that a name stands for: itself, its plural or its initial, if that is the initial of one."""
+    if name in parameters:
+        return name
+    near = [known for known in parameters if name == f"{known}s" or (len(name) == 1 and known.startswith(name))]
+    return near[0] if len(near) == 1 else None
 
 
 def _problem_with(function: Callable[..., Any], names: tuple[str, ...], takes: str) -> str:

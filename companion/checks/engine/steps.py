@@ -6,6 +6,7 @@ cache is the learner's business.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from companion.checks.engine.bank import Bug, recognise
 from companion.checks.engine.calling import Problem, codes_of, type_name, unfinished
-from companion.checks.engine.handed_in import HandedIn
+from companion.checks.engine.handed_in import HandedIn, others
 from companion.checks.engine.probe import Probe
 from companion.checks.engine.signatures import arguments, problem_of_function
 
@@ -27,6 +28,7 @@ class StepForm:
     what = "function"
     parameters = told = ("query", "key", "value", "chunks")
     call = "fn(query, key, value, cache)"
+    kept = "Two sequences that take turns, each with its own cache, disturb one another: something is kept beside it."
 
     def hand_in(self, thing: Any, early: Sequence[Bug] = ()) -> HandedIn:
         """Return it as a function of a whole sequence."""
@@ -47,17 +49,20 @@ class HandedInStep:
     def __init__(self, step: Any, early: Sequence[Bug]) -> None:
         self.thing = step
         self.early = early
+        self.is_used = False
         self.codes = codes_of(step)
 
     def __call__(self, **values: Any) -> Tensor:
         """Feed the sequence chunk by chunk and join the outputs."""
         query, key, value, chunks = (values[name] for name in StepForm.parameters)
         cache, outputs, start = None, [], 0
+        another = others({"query": query, "key": key, "value": value})
+        other_cache = None
         for chunk in chunks:
             here = slice(start, start + chunk)
-            new = {"query": query[:, :, here], "key": key[:, :, here], "value": value[:, :, here], "cache": cache}
-            args, kwargs = arguments(self.thing, _TAKES, new)
-            returned = self.thing(*args, **kwargs)
+            if self.is_used:  # another sequence has its turn first
+                other_cache = self.step(**{name: x[:, :, here] for name, x in another.items()}, cache=other_cache)[1]
+            returned = self.step(query=query[:, :, here], key=key[:, :, here], value=value[:, :, here], cache=cache)
             start += chunk
             if problem := unfinished(returned):
                 raise Problem(problem)
@@ -80,6 +85,11 @@ class HandedInStep:
                 "the number of new tokens."
             ) from None
 
+    def step(self, **new: Any) -> Any:
+        """Call the learner's function once."""
+        args, kwargs = arguments(self.thing, _TAKES, new)
+        return self.thing(*args, **kwargs)
+
     def on(self, values: Mapping[str, Any], right: nn.Module | None) -> Any:
         """Call what is our own."""
         return self(**values)
@@ -92,8 +102,11 @@ class HandedInStep:
         """Nothing is left out of a call."""
         return False
 
-    def used(self) -> None:
-        """Return nothing: every sequence begins without a cache."""
+    def used(self) -> HandedIn:
+        """Return the same, but another sequence takes turns with the first: neither should notice."""
+        other = copy.copy(self)
+        other.is_used = True
+        return other
 
 
 def _told(returned: Any) -> str:
