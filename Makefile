@@ -26,13 +26,18 @@ help: ## list the commands
 book: $(STAMPS)/book ## make the environment, build the book, say where to open it
 	@echo "The book is built. Open in a browser: file://$(CURDIR)/_build/html/book/index.html"
 
-test: $(STAMPS)/check $(STAMPS)/unit $(STAMPS)/notebooks $(STAMPS)/book $(STAMPS)/pages ## lint, types, unit tests, one nbval pass, the book and its pages
+test: $(STAMPS)/check $(STAMPS)/unit ## lint, types, unit tests, one nbval pass, the book and its pages
+	@# The book is built on one core, and says little: side by side the two take less time than in turn.
+	@$(MAKE) --no-print-directory --jobs=2 notebooks book
+	@$(MAKE) --no-print-directory pages
 	@echo "All of it passes: lint and types, unit tests, notebooks, the book and its pages."
 	@echo "(Only what changed since it last passed was run; 'make clean' forgets that.)"
 
-test-all: test ## the slow tests as well, and the notebooks with one and with two threads
+test-all: test ## the slow tests as well: of code and of pages, and the notebooks with two threads
 	@echo "--- Slow tests"
-	$(PYTEST) -q -m slow -n $(JOBS) --dist loadfile || test $$? -eq 5  # 5: there are none
+	$(PYTEST) -q -m "slow and not pages" -n $(JOBS) --dist loadfile
+	@echo "--- Slow tests of the built pages"
+	$(PYTEST) -q -m "slow and pages" tests/book -n $(JOBS)
 	@echo "--- Notebooks with two threads (the pass of 'make test' has one)"
 	OMP_NUM_THREADS=2 $(PYTEST) -q --nbval book
 
@@ -82,7 +87,7 @@ $(STAMPS)/book: $(INSTALLED) $(LIST) $(filter companion/% tools/%,$(CODE)) $(BOO
 	$(BIN)/jupyter-book build . --all -W -n --keep-going --quiet
 	@touch $@
 
-$(STAMPS)/pages: $(STAMPS)/book $(CODE)
+$(STAMPS)/pages: $(STAMPS)/book $(filter tests/book/% tests/conftest.py,$(CODE))
 	@echo "--- The built pages"
-	$(PYTEST) -q -m pages tests/book -n $(JOBS)
+	$(PYTEST) -q -m "pages and not slow" tests/book -n $(JOBS) --dist loadgroup
 	@touch $@

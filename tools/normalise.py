@@ -37,7 +37,8 @@ def normalise(notebook: nbformat.NotebookNode) -> str:
             "language_info": {"name": "python"},
         }
     )
-    count, ids = 0, set()
+    count = 0
+    ids: set[str] = set()
     for place, cell in enumerate(nb.cells):
         cell.source = cell.source.rstrip("\n")
         cell.metadata = _kept(cell.metadata)

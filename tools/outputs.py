@@ -8,12 +8,14 @@ import re
 import sys
 import time
 
+from nbformat import NotebookNode
+
 from tools.exercises import FOLDED, pairs, starter
 from tools.first_cell import TAG, first_cell, read_address
 from tools.normalise import BOOK, normalise, notebooks, read
 
 
-def sync(notebook) -> None:
+def sync(notebook: NotebookNode) -> None:
     """Write what has its source elsewhere: the first cell, the starters, the way solutions are folded."""
     for cell in notebook.cells:
         if TAG in cell.metadata.get("tags", []):
@@ -23,7 +25,7 @@ def sync(notebook) -> None:
         solution.metadata.update(FOLDED)
 
 
-def stated_seconds(notebook) -> int:
+def stated_seconds(notebook: NotebookNode) -> int:
     """Return how long the chapter says it runs, from its first cell.
 
     Raises:

@@ -10,7 +10,8 @@ import pytest
 
 from tools.first_cell import ROOT
 
-pytestmark = pytest.mark.pages
+# One process reads the pages, once for all of these tests.
+pytestmark = [pytest.mark.pages, pytest.mark.xdist_group("built pages")]
 HTML = ROOT / "_build" / "html"
 
 
