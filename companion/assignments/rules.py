@@ -71,6 +71,8 @@ def _borrowed(thing: Any, home: str | None, seen: set[int]) -> Iterator[str]:
     if id(thing) in seen:
         return
     seen.add(id(thing))
+    if isinstance(thing, ModuleType):
+        return  # what is taken from it is looked at by its name
     module = getattr(thing, "__module__", None)
     if isinstance(module, str) and module.split(".")[0] == "companion":
         yield getattr(thing, "__name__", type(thing).__name__)

@@ -15,9 +15,10 @@ from typing import Annotated, Any, get_origin, get_type_hints
 
 from companion.checks.engine.bank import Bank, Bug, section
 from companion.checks.engine.check import Check
+from companion.checks.engine.classes import ClassForm
 from companion.checks.engine.diagnosis import off_by
 from companion.checks.engine.evidence import Evidence
-from companion.checks.engine.handed_in import HandedIn
+from companion.checks.engine.handed_in import FunctionForm, HandedIn
 from companion.checks.engine.probe import Probe
 from companion.checks.engine.properties import how_far
 from companion.checks.engine.public import PublicCheck, public
@@ -52,6 +53,8 @@ transformer: Annotated[PublicCheck, "transformer"]
 
 class _Checks(Mapping[str, Check]):
     """The checks by name, each loaded when it is asked for."""
+
+    __name__ = "CHECKS"
 
     def __init__(self, folders: Mapping[str, str]) -> None:
         self.folders = folders
@@ -105,7 +108,9 @@ __all__ = [
     "Bug",
     "Check",
     "CheckFailed",
+    "ClassForm",
     "Evidence",
+    "FunctionForm",
     "HandedIn",
     "Probe",
     "Report",

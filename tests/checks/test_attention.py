@@ -169,18 +169,21 @@ def called(function):
     return getattr(function, "__name__", type(function).__name__)
 
 
+WITH_NAN_GRADIENTS = ("weights_additive", "attention_additive")  # of a query that may attend to nothing
+
+
 @pytest.mark.parametrize("function", ATTENTIONS, ids=called)
 def test_right_attention_passes_without_a_warning(function):
     report = check.attention(function)
     assert report.passed
-    assert report.warnings == ()
+    assert bool(report.warnings) == (called(function) in WITH_NAN_GRADIENTS)
 
 
 @pytest.mark.parametrize("function", WEIGHTS, ids=called)
 def test_right_weights_pass_without_a_warning(function):
     report = check.attention_weights(function)
     assert report.passed
-    assert report.warnings == ()
+    assert bool(report.warnings) == (called(function) in WITH_NAN_GRADIENTS)
 
 
 def test_the_checks_own_answer_is_the_companions():
@@ -207,12 +210,7 @@ def softmax_without_rows(scores, mask=None):
     return scores.masked_fill(~(mask | empty), -torch.inf).softmax(dim=-1).masked_fill(empty, 0.0)
 
 
-def softmax_by_hand(scores, mask):
-    weights = (scores - scores.amax(dim=-1, keepdim=True)).exp() * mask
-    return weights / weights.sum(dim=-1, keepdim=True).clamp(min=1e-30)
-
-
-MASKED_SOFTMAXES = [softmax_filled, softmax_without_rows, softmax_by_hand]
+MASKED_SOFTMAXES = [softmax_filled, softmax_without_rows]
 
 
 @pytest.mark.parametrize("function", MASKED_SOFTMAXES, ids=called)

@@ -7,6 +7,12 @@ from torch import nn
 from companion import MultiHeadAttention, check, scaled_dot_product_attention
 
 
+RIGHT_FOR_SOME = (
+    "It is right on the check's questions, and wrong where their numbers are turned about: either something is kept from "
+    "one call to the next, or it is right for some numbers only."
+)
+
+
 class ByShape:
     """Keeps some inputs while their shapes are the same."""
 
@@ -114,7 +120,17 @@ def test_what_is_wrong_for_other_numbers_is_not_called_kept():
         return scaled_dot_product_attention(query, key, value, mask)
 
     report = check.attention(attention, raises=False)
-    assert report.message.startswith("It is right on the check's questions, and wrong when it is called once more")
+    assert report.message == RIGHT_FOR_SOME
+
+
+def test_a_softmax_that_underflows_for_some_masks_is_not_called_kept():
+    """The largest score of a row may be a hidden one; then the others are lost."""
+
+    def softmax(scores, mask):
+        weights = (scores - scores.amax(dim=-1, keepdim=True)).exp() * mask
+        return weights / weights.sum(dim=-1, keepdim=True).clamp(min=1e-30)
+
+    assert check.masked_softmax(softmax, raises=False).message == RIGHT_FOR_SOME
 
 
 # --- gradients at an edge

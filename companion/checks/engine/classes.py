@@ -84,9 +84,10 @@ class ClassForm:
         """
         changed = others({key: x for key, x in values.items() if key in self.inputs})
         tensors = {key: x for key, x in changed.items() if isinstance(x, Tensor)}
-        shorter = {key: x[:, 1:] for key, x in tensors.items()}
-        masked = any(x.dtype == torch.bool for x in tensors.values())
-        return [{**values, **each} for each in ([tensors] if masked else [shorter, tensors])]
+        found = [tensors]
+        if all(x.dtype != torch.bool and x.size(1) > 1 for x in tensors.values()):
+            found.insert(0, {key: x[:, 1:] for key, x in tensors.items()})
+        return [{**values, **each} for each in found]
 
     def parameters_among(self, values: Mapping[str, Any]) -> dict[str, Tensor]:
         """Return those values that are parameters."""

@@ -52,6 +52,13 @@ def diagnose_edge(check: Check, probe: Probe, outcome: Outcome) -> tuple[Bug, ..
     return tuple(found)
 
 
+def is_right(check: Check, outcome: Outcome, right: Tensor) -> bool:
+    """Whether an outcome is as close to the right output as the check asks."""
+    if outcome.value is None or outcome.value.shape != right.shape:
+        return False
+    return off_by(outcome.value, right) <= check.tolerance
+
+
 def off_by(value: Tensor, right: Tensor) -> float:
     """Return the largest difference as a share of the largest right value; infinite where NaN meets a number."""
     value, right = value.double(), right.double()

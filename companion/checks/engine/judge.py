@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,10 +17,10 @@ from torch import Tensor
 from companion.checks.engine.bank import Bug
 from companion.checks.engine.calling import call_with_limit, fresh
 from companion.checks.engine.check import Check
-from companion.checks.engine.diagnosis import diagnose, diagnose_edge, off_by
+from companion.checks.engine.diagnosis import diagnose, diagnose_edge, is_right, off_by
 from companion.checks.engine.evidence import Evidence
 from companion.checks.engine.gradients import edge_gradient_problem, gradient_problem
-from companion.checks.engine.handed_in import others
+from companion.checks.engine.kept import kept_by_a_function, kept_by_a_used_one
 from companion.checks.engine.outcomes import Outcome, observe, read
 from companion.checks.engine.probe import Probe
 from companion.checks.engine.report import CheckFailed, Report
@@ -89,8 +88,8 @@ class _Judge:
             self.stopped(outcomes)
             or self.random(outcomes[0])
             or self.remembering(outcomes)
-            or self.stale(outcomes)
             or self.values(outcomes)
+            or self.stale(outcomes)
             or self.without_optional()
             or self.edges()
             or self.gradients()
@@ -149,57 +148,24 @@ class _Judge:
         )
 
     def remembering(self, outcomes: Sequence[Outcome]) -> Report | None:
-        """Say if what was called with other inputs before does something else than what was not."""
-        used = self.handed_in.used()
-        if used is None:
-            return None
-        for probe, first in zip(self.check.core, outcomes, strict=True):
-            if first.value is None or first.problem:
-                continue
-            again = observe(self.check, probe, used, self.limit, self.dtype)
-            if again.value is None or again.value.shape != first.value.shape:
-                return self.fail(f"The first call works; one that comes after another does not. {again.problem}")
-            if off_by(again.value, first.value) > self.check.tolerance:
-                return self.fail(self.check.form.kept)
-        return None
+        kept = kept_by_a_used_one(self.check, self.handed_in, outcomes, self.limit, self.dtype)
+        return self.fail(kept) if kept else None
 
     def stale(self, outcomes: Sequence[Outcome]) -> Report | None:
-        """Call with other values of the same shapes, and say if one of the inputs is that of the call before."""
-        if self.handed_in.used() is not None:
-            return None
-        for probe, first in zip(self.check.core, outcomes, strict=True):
-            if first.problem or not self.is_right(first, self.check.expected(probe)):
-                continue
-            following = replace(probe, name=f"{probe.name}, then another", inputs=others(probe.inputs))
-            self.observe(probe)
-            again = self.observe(following)
-            if self.is_right(again, self.check.expected(following)):
-                continue
-            self.doubt = True
-            if again.value is None:
-                continue
-            for kept in [key for key, x in probe.inputs.items() if isinstance(x, Tensor)]:
-                mixed = {**following.inputs, kept: probe.inputs[kept]}
-                if self.is_right(again, self.check.answer(mixed)):
-                    return self.fail(
-                        f"Your function keeps {kept} from one call to the next: called again with another "
-                        "of the same shape, it uses the one before."
-                    )
-            if self.is_right(again, self.check.expected(probe)):
-                return self.fail("Your function keeps its output: called again with other inputs, it returns that.")
-        return None
+        kept, self.doubt = kept_by_a_function(self.check, self.handed_in, outcomes, self.limit, self.dtype)
+        return self.fail(kept) if kept else None
 
     def doubtful(self) -> Report | None:
         if not self.doubt:
             return None
         return self.fail(
-            "It is right on the check's questions, and wrong when it is called once more with other numbers of the "
-            "same shapes: is something kept from one call to the next?"
+            "It is right on the check's questions, and wrong where their numbers are turned about: either something is "
+            "kept from one call to the next, or it is right for some numbers only."
         )
 
     def values(self, outcomes: Sequence[Outcome]) -> Report | None:
         expected = self.check.expected_on_core
-        right = [self.is_right(outcome, value) for outcome, value in zip(outcomes, expected, strict=True)]
+        right = [is_right(self.check, outcome, value) for outcome, value in zip(outcomes, expected, strict=True)]
         problems = [outcome for outcome in outcomes if outcome.problem]
         if all(right):
             return self.fail(problems[0].problem) if problems else None
@@ -212,6 +178,8 @@ class _Judge:
             # A shape or a crash is part of the bug's signature. A dtype or a spoiled input is a second thing.
             extra = [outcome.problem for outcome in problems if outcome.kind in ("dtype", "in place")]
             return self.fail_by_name(found, evidence, extra[:1])
+        if kept := self.stale(outcomes):
+            return kept
         where = right_and_wrong(self.check.core, right)
         facts = [*where, *evidence.measured, *evidence.facts]
         if problems:
@@ -224,7 +192,7 @@ class _Judge:
             if not probe.omit or not self.handed_in.has_default(probe.omit):
                 continue
             outcome = self.observe(probe)
-            if outcome.problem or not self.is_right(outcome, self.check.expected(probe)):
+            if outcome.problem or not is_right(self.check, outcome, self.check.expected(probe)):
                 said = outcome.problem or probe.remedy or "Your output is not the right one."
                 return self.fail(f"It is right, except when it is called with {probe.name}. {said}")
         return None
@@ -238,7 +206,7 @@ class _Judge:
                 self.warnings.append(probe.edge_warning)
             elif outcome.problem:
                 return self.fail(f"It is right, except on {probe.name}. {outcome.problem}")
-            elif not self.is_right(outcome, self.check.expected(probe)):
+            elif not is_right(self.check, outcome, self.check.expected(probe)):
                 found = diagnose_edge(self.check, probe, outcome)
                 if found:
                     return self.fail_by_name(tuple((entry,) for entry in found), Evidence(), [])
@@ -254,11 +222,6 @@ class _Judge:
             if problem:
                 return self.fail(problem)
         return None
-
-    def is_right(self, outcome: Outcome, value: Tensor) -> bool:
-        if outcome.value is None or outcome.value.shape != value.shape:
-            return False
-        return off_by(outcome.value, value) <= self.check.tolerance
 
     def evidence(self) -> Evidence:
         def call(**inputs: Any) -> Tensor | None:
