@@ -120,7 +120,7 @@ def test_evaluate(trained, capsys, monkeypatch):
 
 def damaged(trained, directory):
     shutil.copytree(trained, directory)
-    (path,) = directory.rglob("model.safetensors")
+    (path,) = directory.rglob("checkpoint.safetensors")
     path.write_bytes(path.read_bytes()[:-1])
     return directory
 
@@ -152,9 +152,9 @@ def without_a_task(trained, directory):
         ("train --out {tmp}/few --pairs {pairs}", "few"),
         ("train --out {trained} --seed 1", "holds a model of another task or seed"),
         ("train --out {bare} --pairs {pairs}", "holds a model of another task or seed (None)"),
-        ("train --out {damaged}", "model.safetensors is damaged"),
+        ("train --out {damaged}", "checkpoint.safetensors is damaged"),
         ("translate {tmp} one", "no checkpoint in"),
-        ("translate {damaged} one", "model.safetensors is damaged"),
+        ("translate {damaged} one", "checkpoint.safetensors is damaged"),
         ("translate {trained}", "the following arguments are required: TEXT"),
         ("translate {trained} {long}", "does not fit max_len (64): raise max_len or shorten it"),
         ("evaluate {tmp}/nowhere", "no checkpoint in"),
@@ -188,7 +188,7 @@ def test_as_a_command(tmp_path):
     command_line = [sys.executable, "-m", "companion", "translate", str(tmp_path), "one"]
     done = subprocess.run(command_line, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"companion: no checkpoint in {tmp_path}: there is no checkpoint.json\n"
+    assert done.stderr == f"companion: no checkpoint in {tmp_path}: there is no checkpoint.safetensors\n"
 
 
 def test_many_problems_are_counted(tmp_path, pairs, capsys):
