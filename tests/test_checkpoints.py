@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -7,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import torch
 from companion import (
     Checkpoint,
     CheckpointError,
+    RecurrentConfig,
     Tokenizer,
     Transformer,
     has_checkpoint,
@@ -92,6 +93,89 @@ def test_a_file_of_somebody_elses_is_not_replaced(tmp_path, content):
         save_checkpoint(tmp_path, checkpoint())
     assert (tmp_path / FILE).read_bytes() == content
     assert contents(tmp_path) == [FILE]
+
+
+@pytest.mark.parametrize("part", ["all of it", "its encoder"])
+def test_a_compiled_model_is_saved_as_the_model_that_it_is(tmp_path, part):
+    saved, expected = checkpoint(), checkpoint()
+    if part == "all of it":
+        saved.model = torch.compile(saved.model, backend="eager")
+    else:
+        saved.model.encoder = torch.compile(saved.model.encoder, backend="eager")
+    save_checkpoint(tmp_path, saved)
+    assert_equal(load_checkpoint(tmp_path), expected)
+
+
+def test_a_model_and_its_trainer_may_share_their_weights(tmp_path):
+    saved = checkpoint()
+    weight = saved.model.target_embedding.weight
+    saved.training = {"weight": weight, "again": weight, "turned": weight.T}
+    save_checkpoint(tmp_path, saved)
+    assert_equal(load_checkpoint(tmp_path), saved)
+
+
+def with_an_adapter(model):
+    model.adapter = torch.nn.Linear(3, 5)
+
+
+def with_a_buffer(model):
+    model.register_buffer("seen", torch.zeros(3))
+
+
+def with_an_output_of_its_own(model):
+    model.output.weight = torch.nn.Parameter(torch.zeros(19, 10))
+
+
+def with_shared_layers(model):
+    model.encoder.layers[1] = model.encoder.layers[0]
+
+
+def with_another_size(model):
+    model.output.weight = model.target_embedding.weight = torch.nn.Parameter(torch.zeros(23, 10))
+
+
+def with_an_adapter_on_a_weight(model):
+    torch.nn.utils.parametrizations.weight_norm(model.encoder.layers[0].feed_forward.linear1)
+
+
+def with_another_config(model):
+    model.config = RecurrentConfig(17, 19)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        (with_an_adapter, r"adapter.bias is \(5,\), and in a Transformer of this config absent"),
+        (with_a_buffer, r"seen is \(3,\), .* absent"),
+        (with_an_output_of_its_own, r"output.weight is \(19, 10\), .* absent"),
+        (with_shared_layers, r"encoder.layers.1.*bias is absent, and in a Transformer of this config \(10,\)"),
+        (with_another_size, r"target_embedding.weight is \(23, 10\), and in a Transformer of this config \(19, 10\)"),
+        (with_an_adapter_on_a_weight, "encoder.layers.0.feed_forward.linear1.* absent"),
+        (with_another_config, "TransformerConfig.* got an unexpected keyword argument"),
+    ],
+)
+def test_a_save_refuses_what_a_load_would(tmp_path, change, key):
+    save_checkpoint(tmp_path, checkpoint(1))
+    other = checkpoint(2)
+    change(other.model)
+    with pytest.raises(CheckpointError, match=f"not saved, because it could not be loaded again: {key}"):
+        save_checkpoint(tmp_path, other)
+    assert contents(tmp_path) == [FILE]
+    assert_equal(load_checkpoint(tmp_path), checkpoint(1))
+    with pytest.raises(CheckpointError):
+        save_checkpoint(tmp_path / "new", other)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "part", [{"notes": {"when": object()}}, {"training": {"losses": [1.0]}}], ids=["notes", "training"]
+)
+def test_what_cannot_be_written_is_refused(tmp_path, part):
+    save_checkpoint(tmp_path, checkpoint(1))
+    with pytest.raises(CheckpointError, match="not saved, because it could not be loaded again: .*(JSON|list)"):
+        save_checkpoint(tmp_path, dataclasses.replace(checkpoint(2), **part))
+    assert contents(tmp_path) == [FILE]
+    assert_equal(load_checkpoint(tmp_path), checkpoint(1))
 
 
 def test_the_file_is_one_that_other_programs_read(tmp_path):
@@ -329,9 +413,12 @@ def rewritten(directory, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"config": json.dumps(asdict(config(d_ff=17)))}, r"linear1.bias is \(13,\), and in .* \(17,\)"),
-        ({"config": json.dumps(asdict(config(num_encoder_layers=3)))}, r"encoder.layers.2.* is absent, and in"),
-        ({"config": json.dumps(asdict(config()) | {"window": 3})}, "unexpected keyword argument 'window'"),
+        ({"config": json.dumps(dataclasses.asdict(config(d_ff=17)))}, r"linear1.bias is \(13,\), and in .* \(17,\)"),
+        (
+            {"config": json.dumps(dataclasses.asdict(config(num_encoder_layers=3)))},
+            r"encoder.layers.2.* is absent, and in",
+        ),
+        ({"config": json.dumps(dataclasses.asdict(config()) | {"window": 3})}, "unexpected keyword argument 'window'"),
         ({"format": "transformer-companion 3"}, "format is 'transformer-companion 3', expected .* 2'"),
         ({"source_tokenizer": "{}"}, "not a tokenizer file"),
     ],
