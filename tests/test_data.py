@@ -12,6 +12,7 @@ from tests.helpers import small_task
 PAIRS = [(f"source {i}", f"Ziel {i}") for i in range(40)]
 
 
+from companion.data.tokenizer import normalise
 # The running example
 
 
@@ -61,6 +62,16 @@ def test_languages_and_digits_that_there_are_not():
 def test_other_languages(target):
     task = NumberWords("de", target, max_digits=2, num_train=30)
     assert all(task.target_tokenizer.decode(task.target_tokenizer.encode(text)) == text for _, text in task.train)
+
+def test_numbers_that_are_written_alike_stand_in_one_part(monkeypatch):
+    from companion.data import number_words
+
+    assert number_in_words(100_001, "tr") == number_in_words(101_001, "tr")
+    monkeypatch.setattr(number_words, "number_in_words", lambda number, language: f"{language} {number // 2}")
+    task = NumberWords(max_digits=3, num_train=500, num_held_out=20)
+    parts = [{source for source, _ in part} for part in (task.train, task.validation, task.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == len(task.train) + 40 < 540
+
 
 
 # Tokenizers
@@ -117,6 +128,28 @@ def test_vocab_size_is_kept_where_the_characters_allow_it():
     texts = [source for source, _ in small_task().train]
     assert len(Tokenizer.train(texts, 40)) == 40
     assert len(Tokenizer.train(["abcdefg"], 5)) == 4 + 8  # the characters and the mark of a word's beginning
+
+@pytest.mark.parametrize("text", ["a b", " a  b\u00a0", "a\u3000b", "a\t\u2028 b", "▁a▁b"])
+def test_kinds_of_blanks_are_one(text):
+    tokenizer = Tokenizer.train(["a b"], 60)
+    assert tokenizer.normalise(text) == normalise(text) == "a b"
+    assert tokenizer.encode(text) == tokenizer.encode("a b")
+    assert tokenizer.decode(tokenizer.encode(text)) == "a b"
+    assert tokenizer.encode("  ") == tokenizer.encode("") == [tokenizer.eos_id]
+
+
+def test_one_string_is_not_a_list_of_strings():
+    tokenizer = small_task().source_tokenizer
+    for call in (Tokenizer.train, tokenizer.encode_batch):
+        with pytest.raises(TypeError, match="texts must be a list of strings, got one string: put it into a list"):
+            call("one two three")
+    for call in (Tokenizer.train, tokenizer.encode_batch, lambda texts: tokenizer.encode(texts[1])):
+        with pytest.raises(TypeError, match="texts must be strings, got int: 5"):
+            call(["one", 5])
+        with pytest.raises(TypeError, match=r"texts must be strings, got tuple: \('one', 'eins'\)"):
+            call(["one", ("one", "eins")])
+    assert Tokenizer.train(iter(["one"])).encode("one") == Tokenizer.train(["one"]).encode("one")
+
 
 
 def test_json_keeps_everything():
@@ -263,6 +296,39 @@ def test_little_padding():
     bucketed = share([batch.target_ids for batch in length_bucketed_batches(pairs, 20, 0, 0)])
     plain = share([pad_batch([target for _, target in pairs[i : i + 20]], 0) for i in range(0, 2000, 20)])
     assert bucketed < 0.05
+def test_texts_that_a_tokenizer_cannot_tell_apart_stand_in_one_part():
+    forms = [
+        lambda text: text,
+        lambda text: unicodedata.normalize("NFD", text),
+        lambda text: text.replace(" ", "\u00a0"),
+        lambda text: f" {text}  ".replace(" ", " \t"),
+        lambda text: text.replace(" ", "▁"),
+    ]
+    sources = [f"café número {number}" for number in range(40)]
+    task = TranslationTask.from_pairs([(form(source), f"{i}") for source in sources for i, form in enumerate(forms)])
+    parts = [
+        {tuple(ids) for ids in task.source_tokenizer.encode_batch([source for source, _ in part])}
+        for part in (task.train, task.validation, task.test)
+    ]
+    assert [len(part) for part in parts] == [36, 2, 2]
+    assert len(set.union(*parts)) == 40
+    assert len(task.train) == 36 * len(forms)
+    again = TranslationTask.from_pairs([(form(source), form("à la")) for source in sources for form in forms])
+    assert len(again.train) == 36  # repeated pairs count once, however they are written
+
+
+def test_the_pairs_that_fit_by_hand():
+    tokenizer = Tokenizer.train(["a"], 6)
+    pairs = [("a" * source, "a" * target) for source, target in [(1, 1), (3, 1), (1, 3), (4, 1), (1, 4)]]
+    length = len(tokenizer.encode("aaa"))
+    fitting = TranslationTask(pairs, pairs[3:], pairs[:4], tokenizer, tokenizer).fitting(length)
+    assert fitting.train == pairs[:3]
+    assert fitting.validation == []
+    assert fitting.test == pairs[:3]
+    assert fitting.source_tokenizer is fitting.target_tokenizer is tokenizer
+    assert isinstance(small_task().fitting(64), TranslationTask)
+
+
     assert plain > 0.4
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from companion.data.tokenizer import Tokenizer
+from companion.data.tokenizer import Tokenizer, normalise
 
 Pair = tuple[str, str]
 
@@ -43,14 +43,15 @@ class TranslationTask:
     def from_pairs(cls, pairs: Sequence[Pair], *, seed: int = 0, vocab_size: int = 8000) -> TranslationTask:
         """Split `pairs` into 90 % to train, 5 % to validate and 5 % to test; repeated pairs count once.
 
-        All translations of one source stand in the same part, so that what is tested was never seen.
+        All translations of one source stand in the same part, so that what is tested was never seen. Texts are
+        compared, and kept, as tokenizers see them: differences in blanks or in how an accent is written are none.
 
         Raises:
             ValueError: if there are fewer than 20 different sources.
         """
         by_source: dict[str, list[Pair]] = {}
-        for pair in dict.fromkeys(pairs):
-            by_source.setdefault(pair[0], []).append(pair)
+        for source, target in dict.fromkeys((normalise(source), normalise(target)) for source, target in pairs):
+            by_source.setdefault(source, []).append((source, target))
         groups = list(by_source.values())
         if len(groups) < 20:
             raise ValueError(f"{len(groups)} different sources are too few to split: at least 20 are needed")
@@ -70,6 +71,18 @@ class Pairs:
         attributions: the third column of each good line, "" where there was none.
         problems: a sentence for each line that was left out, with its number.
     """
+    def fitting(self, max_len: int) -> TranslationTask:
+        """Return this task without the pairs of which a side is longer than `max_len` tokens, eos included."""
+
+        def fit(pairs: list[Pair]) -> list[Pair]:
+            sources = self.source_tokenizer.encode_batch([source for source, _ in pairs])
+            targets = self.target_tokenizer.encode_batch([target for _, target in pairs])
+            lengths = [max(len(source), len(target)) for source, target in zip(sources, targets, strict=True)]
+            return [pair for pair, length in zip(pairs, lengths, strict=True) if length <= max_len]
+
+        parts = fit(self.train), fit(self.validation), fit(self.test)
+        return TranslationTask(*parts, self.source_tokenizer, self.target_tokenizer)
+
 
     pairs: list[Pair]
     attributions: list[str]
