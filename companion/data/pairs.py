@@ -12,6 +12,16 @@ from companion.data.tokenizer import Tokenizer, normalise
 
 Pair = tuple[str, str]
 
+BYTE_ORDER_MARK = "\ufeff"
+NOT_UTF_8 = {  # how a file begins that is something else, and what to do with it
+    b"\xff\xfe": "UTF-16: save it as UTF-8",
+    b"\xfe\xff": "UTF-16: save it as UTF-8",
+    b"\x1f\x8b": "compressed (gzip): unpack it first",
+    b"BZh9": "compressed (bzip2): unpack it first",
+    b"\xfd7zXZ": "compressed (xz): unpack it first",
+    b"PK\x03\x04": "a zip archive or a spreadsheet: unpack it, or save it as tab-separated text in UTF-8",
+}
+
 
 @dataclass
 class TranslationTask:
@@ -61,16 +71,6 @@ class TranslationTask:
         train, validation, test = ([pair for group in part for pair in group] for part in parts)
         return cls(train, validation, test, vocab_size=vocab_size)
 
-
-@dataclass
-class Pairs:
-    """What `read_pairs` found.
-
-    Args:
-        pairs: (source, target) of each good line.
-        attributions: the third column of each good line, "" where there was none.
-        problems: a sentence for each line that was left out, with its number.
-    """
     def fitting(self, max_len: int) -> TranslationTask:
         """Return this task without the pairs of which a side is longer than `max_len` tokens, eos included."""
 
@@ -84,6 +84,16 @@ class Pairs:
         return TranslationTask(*parts, self.source_tokenizer, self.target_tokenizer)
 
 
+@dataclass
+class Pairs:
+    """What `read_pairs` found.
+
+    Args:
+        pairs: (source, target) of each good line.
+        attributions: the third column of each good line, "" where there was none.
+        problems: a sentence for each line that was left out, with its number.
+    """
+
     pairs: list[Pair]
     attributions: list[str]
     problems: list[str]
@@ -92,23 +102,29 @@ class Pairs:
 def read_pairs(path: str | os.PathLike[str]) -> Pairs:
     """Read tab-separated pairs: source, target and, if there is one, an attribution that is kept.
 
-    UTF-8, with or without a byte order mark. A line that is blank or broken is left out and reported.
+    UTF-8, with or without byte order marks. A line that is blank or broken is left out and reported.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if no line holds a pair, or the file is UTF-16.
+        ValueError: if no line holds a pair, or the file is UTF-16 or compressed.
     """
     found = Pairs([], [], [])
     content = Path(path).read_bytes()
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # what a spreadsheet calls "Unicode text"
-        raise ValueError(f"{os.fspath(path)} is UTF-16: save it as UTF-8")
-    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
+    for start, what in NOT_UTF_8.items():
+        if content.startswith(start):
+            raise ValueError(f"{os.fspath(path)} is {what}")
+    for number, raw in enumerate(content.splitlines(), start=1):
         try:
-            columns = [column.strip() for column in raw.decode("utf-8").split("\t")]
+            line = raw.decode("utf-8").removeprefix(BYTE_ORDER_MARK)
         except UnicodeDecodeError as error:
             found.problems.append(f"line {number}: not UTF-8 (byte {error.start + 1})")
             continue
-        if columns == [""]:
+        columns = [column.strip() for column in line.split("\t")]
+        if "\0" in line:
+            found.problems.append(f"line {number}: a NUL, as in UTF-16: save the file as UTF-8")
+        elif BYTE_ORDER_MARK in line:
+            found.problems.append(f"line {number}: a byte order mark inside it, as where two files were joined")
+        elif columns == [""]:
             found.problems.append(f"line {number}: blank")
         elif len(columns) < 2:
             found.problems.append(f"line {number}: one column, expected source and target with a tab between them")
@@ -118,5 +134,6 @@ def read_pairs(path: str | os.PathLike[str]) -> Pairs:
             found.pairs.append((columns[0], columns[1]))
             found.attributions.append(columns[2] if len(columns) > 2 else "")
     if not found.pairs:
-        raise ValueError(f"{os.fspath(path)} holds no pair: each line must be a source, a tab and a target")
+        first = f" ({found.problems[0]})" if found.problems else ""
+        raise ValueError(f"{os.fspath(path)} holds no pair: each line must be a source, a tab and a target{first}")
     return found
