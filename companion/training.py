@@ -89,15 +89,15 @@ class Trainer:
         self.losses: list[float] = []
         self.average = [parameter.detach().clone() for parameter in model.parameters()]
         self.optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.98), eps=1e-9, fused=True)
-        bos = task.target_tokenizer.bos_id
-        sources = task.source_tokenizer.encode_batch([source for source, _ in task.train])
-        targets = task.target_tokenizer.encode_batch([target for _, target in task.train])
         limit = model.config.max_len
-        pairs = [(source, [bos, *target]) for source, target in zip(sources, targets, strict=True)]
-        self.encoded = [pair for pair in pairs if len(pair[0]) <= limit and len(pair[1]) <= limit + 1]
-        if not self.encoded:
-            raise ValueError(f"no pair of the {len(pairs)} to train on fits the model's max_len ({limit})")
-        self.left_out = len(pairs) - len(self.encoded)
+        pairs = task.fitting(limit).train
+        if not pairs:
+            raise ValueError(f"no pair of the {len(task.train)} to train on fits the model's max_len ({limit})")
+        self.left_out = len(task.train) - len(pairs)
+        bos = task.target_tokenizer.bos_id
+        sources = task.source_tokenizer.encode_batch([source for source, _ in pairs])
+        targets = task.target_tokenizer.encode_batch([target for _, target in pairs])
+        self.encoded = [(source, [bos, *target]) for source, target in zip(sources, targets, strict=True)]
 
     def run(self, callbacks: Iterable[Callable[[Trainer], None]] = (), *, progress: bool = True) -> list[float]:
         """Train until `config.steps`, and return the loss of every step so far, in nats per token.
