@@ -73,7 +73,7 @@ def save_checkpoint(directory: str | os.PathLike[str], checkpoint: Checkpoint) -
     if path.exists() and b'"format":"transformer-companion ' not in path.read_bytes():
         raise CheckpointError(f"not saved, because {path} is there and is no checkpoint: move it away")
     for left_by_a_kill in path.parent.glob(UNFINISHED.format("[0-9a-f]" * 32)):
-        left_by_a_kill.unlink()
+        left_by_a_kill.unlink(missing_ok=True)
     unfinished = path.with_name(UNFINISHED.format(uuid.uuid4().hex))
     try:
         with unfinished.open("wb") as file:
