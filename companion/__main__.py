@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import os
 import sys
 import time
@@ -39,6 +40,8 @@ class CommandError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # no work is lost because a terminal lacks a letter of a message
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
     except (CommandError, ValueError, OSError, FloatingPointError) as error:
@@ -56,11 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="train a model; run again to go on after a stop")
-    train.add_argument("--out", required=True, metavar="DIR", help="folder for the checkpoint")
+    train.add_argument("--out", required=True, type=_folder, metavar="DIR", help="folder for the checkpoint")
     train.add_argument("--pairs", metavar="FILE", help="tab-separated pairs to learn from, instead of number words")
     train.add_argument("--source", metavar="LANG", help="language of the number words to translate from (en)")
     train.add_argument("--target", metavar="LANG", help="language to translate to (de)")
     train.add_argument("--steps", type=int, default=TrainingConfig.steps, help="updates of the weights (%(default)s)")
+    train.add_argument("--max-len", type=int, metavar="N", help="leave out pairs of more tokens than this (64)")
     train.add_argument("--seed", type=_seed, default=0, help="decides weights, split and order (%(default)s)")
     train.set_defaults(run=_train)
 
@@ -69,13 +73,21 @@ def _parser() -> argparse.ArgumentParser:
         ("evaluate", _evaluate, "measure a trained model on pairs it never saw"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("dir", metavar="DIR", help="folder of the checkpoint")
+        command.add_argument("dir", type=_folder, metavar="DIR", help="folder of the checkpoint")
         if name == "translate":
             command.add_argument("text", nargs="+", metavar="TEXT", help="what to translate")
+        else:
+            command.add_argument("--pairs", metavar="FILE", help="where the file of pairs is now, if it has moved")
         command.set_defaults(run=run)
 
     add_assignments(commands, _seed)
     return parser
+
+
+def _folder(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("the name of the folder is empty, as that of a variable that is not set")
+    return text
 
 
 def _seed(text: str) -> int:
@@ -92,20 +104,51 @@ def _hash(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _task(description: dict[str, Any]) -> TranslationTask:
-    if "pairs" not in description:
-        return NumberWords(description["source"], description["target"], seed=description["seed"])
-    if _hash(description["pairs"]) != description["sha256"]:
+def _identity(description: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what makes a task the same: of a file its hash, and not where it is."""
+    return {key: value for key, value in (description or {}).items() if key != "pairs"}
+
+
+def _task(description: dict[str, Any], saved: Checkpoint | None) -> TranslationTask:
+    if "pairs" in description:
+        task = _task_from_file(description)
+    else:
+        task = NumberWords(description["source"], description["target"], seed=description["seed"])
+    if saved:
+        # The model knows these tokens by number; another version of num2words may lead to others.
+        task.source_tokenizer, task.target_tokenizer = saved.source_tokenizer, saved.target_tokenizer
+    return task
+
+
+def _task_from_file(description: dict[str, Any]) -> TranslationTask:
+    path = description["pairs"]
+    if not os.path.exists(path):
+        raise CommandError(f"No such file: {path}, with the pairs to learn from; if it has moved, name it by --pairs")
+    if _hash(path) != description["sha256"]:
         raise CommandError(
-            f"{description['pairs']} has changed since the model was trained on it, and what was unseen then may not "
-            "be now: restore the file, or train anew into another --out"
+            f"{path} has changed since the model was trained on it, and what was unseen then may not be now: restore "
+            "the file, name a copy of it by --pairs, or train anew into another --out"
         )
-    found = read_pairs(description["pairs"])
+    found = read_pairs(path)
     for problem in found.problems[:10]:
-        print(f"{description['pairs']}: {problem}; left out", file=sys.stderr)
+        print(f"{path}: {problem}; left out", file=sys.stderr)
     if len(found.problems) > 10:
-        print(f"{description['pairs']}: {len(found.problems) - 10} more lines left out", file=sys.stderr)
+        print(f"{path}: {len(found.problems) - 10} more lines left out", file=sys.stderr)
     return TranslationTask.from_pairs(found.pairs, seed=description["seed"])
+
+
+def _fitting(task: TranslationTask, max_len: int) -> TranslationTask:
+    """Leave out what the model cannot read or write, of every part alike, and say how much that is."""
+    fitting = task.fitting(max_len)
+    for name, pairs, left in (("learn from", task.train, fitting.train), ("test with", task.test, fitting.test)):
+        if not left:
+            raise CommandError(f"no pair of the {len(pairs)} to {name} has at most {max_len} tokens: raise --max-len")
+        if len(left) < len(pairs):
+            print(
+                f"{len(pairs) - len(left)} pairs of the {len(pairs)} to {name} are longer than {max_len} tokens and "
+                "are left out; a model made by train with a larger --max-len takes them"
+            )
+    return fitting
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -119,25 +162,28 @@ def _train(options: argparse.Namespace) -> None:
     else:
         description |= {"source": options.source or "en", "target": options.target or "de"}
     saved = load_checkpoint(options.out) if has_checkpoint(options.out) else None
-    if saved and saved.notes.get("task") != description:
+    if saved and _identity(saved.notes.get("task")) != _identity(description):
         raise CommandError(
             f"{options.out} holds a model of another task or seed ({saved.notes.get('task')}): choose another --out"
         )
-    task = _task(description)
+    if saved and options.max_len not in (None, saved.model.config.max_len):
+        raise CommandError(
+            f"{options.out} holds a model made for {saved.model.config.max_len} tokens, not for {options.max_len}: "
+            "leave out --max-len, or choose another --out"
+        )
+    task = _task(description, saved)
     if saved:
-        # The model knows these tokens by number; another version of num2words may lead to others.
-        task.source_tokenizer, task.target_tokenizer = saved.source_tokenizer, saved.target_tokenizer
-        model = saved.model.to(default_device())
-        trainer = Trainer(model, task, config)
-        trainer.load_state(saved.training)
-        print(f"going on from step {trainer.step}")
+        model = saved.model
     else:
         torch.manual_seed(options.seed)
         sizes = len(task.source_tokenizer), len(task.target_tokenizer)
-        model = Transformer(TransformerConfig.tiny(*sizes)).to(default_device())
-        trainer = Trainer(model, task, config)
-    if trainer.left_out:
-        print(f"{trainer.left_out} pairs are longer than {model.config.max_len} tokens and are left out")
+        lengths = {} if options.max_len is None else {"max_len": options.max_len}
+        model = Transformer(TransformerConfig.tiny(*sizes, **lengths))
+    task = _fitting(task, model.config.max_len)
+    trainer = Trainer(model.to(default_device()), task, config)
+    if saved:
+        trainer.load_state(saved.training)
+        print(f"going on from step {trainer.step}")
 
     def save(trainer: Trainer) -> None:
         parts = task.source_tokenizer, task.target_tokenizer, {"task": description}, trainer.state()
@@ -161,8 +207,15 @@ def _train(options: argparse.Namespace) -> None:
 
 def _translate(options: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(options.dir)
-    for line in translate(checkpoint.model, checkpoint, options.text):
-        print(line)
+    text = "\n".join(translate(checkpoint.model, checkpoint, options.text))
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError as error:
+        raise CommandError(
+            f"{error.encoding}, the encoding of the output, has no {text[error.start]!a}, a letter of the translation: "
+            "set PYTHONIOENCODING=utf-8"
+        ) from error
+    print(text)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -171,7 +224,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(options.dir)
     if "task" not in checkpoint.notes:
         raise CommandError(f"{options.dir} does not say what it was trained on: it was not written by this command")
-    task = _task(checkpoint.notes["task"])
+    description = checkpoint.notes["task"]
+    if options.pairs is not None:
+        if "pairs" not in description:
+            raise CommandError(f"{options.dir} was trained on number words, not on a file: leave out --pairs")
+        description |= {"pairs": options.pairs}
+    task = _fitting(_task(description, checkpoint), checkpoint.model.config.max_len)
     translations = translate(checkpoint.model, checkpoint, [source for source, _ in task.test])
     references = [checkpoint.target_tokenizer.normalise(target) for _, target in task.test]
     right = sum(ours == reference for ours, reference in zip(translations, references, strict=True))

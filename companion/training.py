@@ -20,6 +20,7 @@ from companion._config import check_kinds
 from companion.data import Batch, TranslationTask, length_bucketed_batches
 from companion.transformer import Transformer
 
+ADAM_KEYS = ("step", "exp_avg", "exp_avg_sq")  # what the optimizer keeps of each parameter that it has updated
 AVERAGED_UPDATES = 50  # the weights of about so many updates make the running average
 
 
@@ -92,15 +93,15 @@ class Trainer:
         self.losses: list[float] = []
         self.average = [parameter.detach().clone() for parameter in model.parameters()]
         self.optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.98), eps=1e-9, fused=True)
-        bos = task.target_tokenizer.bos_id
-        sources = task.source_tokenizer.encode_batch([source for source, _ in task.train])
-        targets = task.target_tokenizer.encode_batch([target for _, target in task.train])
         limit = model.config.max_len
-        pairs = [(source, [bos, *target]) for source, target in zip(sources, targets, strict=True)]
-        self.encoded = [pair for pair in pairs if len(pair[0]) <= limit and len(pair[1]) <= limit + 1]
-        if not self.encoded:
-            raise ValueError(f"no pair of the {len(pairs)} to train on fits the model's max_len ({limit})")
-        self.left_out = len(pairs) - len(self.encoded)
+        pairs = task.fitting(limit).train
+        if not pairs:
+            raise ValueError(f"no pair of the {len(task.train)} to train on fits the model's max_len ({limit})")
+        self.left_out = len(task.train) - len(pairs)
+        bos = task.target_tokenizer.bos_id
+        sources = task.source_tokenizer.encode_batch([source for source, _ in pairs])
+        targets = task.target_tokenizer.encode_batch([target for _, target in pairs])
+        self.encoded = [(source, [bos, *target]) for source, target in zip(sources, targets, strict=True)]
 
     def run(self, callbacks: Iterable[Callable[[Trainer], None]] = (), *, progress: bool = True) -> list[float]:
         """Train until `config.steps`, and return the loss of every step so far, in nats per token.
@@ -170,10 +171,13 @@ class Trainer:
         return model
 
     def state(self) -> dict[str, Tensor]:
-        """Return all that is needed to go on, as tensors: the losses, and the weights with what belongs to each."""
+        """Return all that is needed to go on, as tensors: the losses, and the weights with what belongs to each.
+
+        A parameter that was never updated, such as a frozen one, has its weight and average alone.
+        """
         tensors = {"losses": torch.tensor(self.losses, dtype=torch.float64)}
-        for (name, parameter), average in zip(self.model.named_parameters(), self.average, strict=True):
-            parts = {"weight": parameter.detach(), "average": average, **self.optimizer.state[parameter]}
+        for (name, parameter), average in zip(self._parameters().items(), self.average, strict=True):
+            parts = {"weight": parameter.detach(), "average": average, **self.optimizer.state.get(parameter, {})}
             tensors |= {f"{name}/{key}": value for key, value in parts.items()}
         return tensors
 
@@ -184,11 +188,11 @@ class Trainer:
             ValueError: if the state is of another model; then nothing has changed.
         """
         losses = tensors["losses"].tolist() if "losses" in tensors else []
-        optimizer_keys = ("step", "exp_avg", "exp_avg_sq") if losses else ()  # Adam has nothing before it starts
-        parameters = dict(self.model.named_parameters())
+        parameters = self._parameters()
+        updated = {name for name in parameters for key in ADAM_KEYS if f"{name}/{key}" in tensors}
         shapes: dict[str, tuple[int, ...]] = {"losses": (len(losses),)}
         for name, parameter in parameters.items():
-            for key in ("weight", "average", *optimizer_keys):
+            for key in ("weight", "average", *(ADAM_KEYS if name in updated else ())):
                 shapes[f"{name}/{key}"] = () if key == "step" else tuple(parameter.shape)
         for name in sorted(shapes.keys() | tensors.keys()):
             found = tuple(tensors[name].shape) if name in tensors else None
@@ -197,12 +201,18 @@ class Trainer:
                     f"this training state is of another model: {name} has shape {found}, expected {shapes.get(name)}"
                 )
         self.losses, self.step = losses, len(losses)
+        self.optimizer.state.clear()
         with torch.no_grad():
             for (name, parameter), average in zip(parameters.items(), self.average, strict=True):
                 parameter.copy_(tensors[f"{name}/weight"])
                 average.copy_(tensors[f"{name}/average"])
-                state = {key: tensors[f"{name}/{key}"].to(parameter.device, copy=True) for key in optimizer_keys}
-                self.optimizer.state[parameter] = state
+                if name in updated:
+                    state = {key: tensors[f"{name}/{key}"].to(parameter.device, copy=True) for key in ADAM_KEYS}
+                    self.optimizer.state[parameter] = state
+
+    def _parameters(self) -> dict[str, nn.Parameter]:
+        # torch.compile puts "_orig_mod." into the names; the state is the same with and without it.
+        return {name.replace("_orig_mod.", ""): parameter for name, parameter in self.model.named_parameters()}
 
 
 def _progress(total: int, done: int) -> Callable[[int, float], None]:

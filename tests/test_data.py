@@ -1,12 +1,18 @@
+import bz2
+import gzip
+import io
 import itertools
+import lzma
 import random
 import unicodedata
+import zipfile
 
 import pytest
 import torch
 
 from companion import NumberWords, Tokenizer, TranslationTask, length_bucketed_batches, pad_batch, read_pairs
 from companion.data.number_words import number_in_words
+from companion.data.tokenizer import normalise
 from tests.helpers import small_task
 
 PAIRS = [(f"source {i}", f"Ziel {i}") for i in range(40)]
@@ -55,6 +61,16 @@ def test_languages_and_digits_that_there_are_not():
         NumberWords(max_digits=0)
     with pytest.raises(ValueError, match=f"num2words cannot write {10**400} in the language 'en'"):
         number_in_words(10**400, "en")
+
+
+def test_numbers_that_are_written_alike_stand_in_one_part(monkeypatch):
+    from companion.data import number_words
+
+    assert number_in_words(100_001, "tr") == number_in_words(101_001, "tr")
+    monkeypatch.setattr(number_words, "number_in_words", lambda number, language: f"{language} {number // 2}")
+    task = NumberWords(max_digits=3, num_train=500, num_held_out=20)
+    parts = [{source for source, _ in part} for part in (task.train, task.validation, task.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == len(task.train) + 40 < 540
 
 
 @pytest.mark.parametrize("target", ["fr", "es", "ru", "ja"])
@@ -111,6 +127,28 @@ def test_a_special_token_in_a_text_is_text():
 def test_texts_are_normalised():
     tokenizer = Tokenizer.train(["größer  als\teins"], 60)
     assert tokenizer.encode(unicodedata.normalize("NFD", "größer als")) == tokenizer.encode("größer \n als")
+
+
+@pytest.mark.parametrize("text", ["a b", " a  b\u00a0", "a\u3000b", "a\t\u2028 b", "▁a▁b"])
+def test_kinds_of_blanks_are_one(text):
+    tokenizer = Tokenizer.train(["a b"], 60)
+    assert tokenizer.normalise(text) == normalise(text) == "a b"
+    assert tokenizer.encode(text) == tokenizer.encode("a b")
+    assert tokenizer.decode(tokenizer.encode(text)) == "a b"
+    assert tokenizer.encode("  ") == tokenizer.encode("") == [tokenizer.eos_id]
+
+
+def test_one_string_is_not_a_list_of_strings():
+    tokenizer = small_task().source_tokenizer
+    for call in (Tokenizer.train, tokenizer.encode_batch):
+        with pytest.raises(TypeError, match="texts must be a list of strings, got one string: put it into a list"):
+            call("one two three")
+    for call in (Tokenizer.train, tokenizer.encode_batch, lambda texts: tokenizer.encode(texts[1])):
+        with pytest.raises(TypeError, match="texts must be strings, got int: 5"):
+            call(["one", 5])
+        with pytest.raises(TypeError, match=r"texts must be strings, got tuple: \('one', 'eins'\)"):
+            call(["one", ("one", "eins")])
+    assert Tokenizer.train(iter(["one"])).encode("one") == Tokenizer.train(["one"]).encode("one")
 
 
 def test_vocab_size_is_kept_where_the_characters_allow_it():
@@ -191,6 +229,50 @@ def test_utf_16_is_said(tmp_path, encoding):
         read(tmp_path, mark + "a\tb\nc\td\n".encode(encoding))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", ["a\tb\nc\td\n", "你好\t您好\n再见\t再會\n"], ids=["Latin", "Chinese"])
+def test_utf_16_without_a_mark_is_said(tmp_path, encoding, text):
+    with pytest.raises(ValueError, match=r"pairs.tsv holds no pair: .* \(line 1: (a NUL, as in UTF-16|not UTF-8)"):
+        read(tmp_path, text.encode(encoding))
+
+
+def test_a_byte_order_mark_where_files_were_joined(tmp_path):
+    mark = b"\xef\xbb\xbf"
+    found = read(tmp_path, mark + b"a\tb\n" + mark + b"c\td\n" + b"e\tf" + mark + b"g\th\ni\tj\n")
+    assert found.pairs == [("a", "b"), ("c", "d"), ("i", "j")]
+    assert found.problems == ["line 3: a byte order mark inside it, as where two files were joined"]
+
+
+def test_a_nul_spoils_its_line_alone(tmp_path):
+    found = read(tmp_path, b"a\tb\nc\0\td\n")
+    assert (found.pairs, found.problems) == ([("a", "b")], ["line 2: a NUL, as in UTF-16: save the file as UTF-8"])
+
+
+def zipped(content):
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr("pairs.tsv", content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pack", "what"),
+    [
+        (gzip.compress, r"compressed \(gzip\): unpack it first"),
+        (bz2.compress, r"compressed \(bzip2\): unpack it first"),
+        (lzma.compress, r"compressed \(xz\): unpack it first"),
+        (zipped, "a zip archive or a spreadsheet: unpack it, or save it as tab-separated text in UTF-8"),
+    ],
+)
+def test_a_compressed_file_is_said(tmp_path, pack, what):
+    with pytest.raises(ValueError, match=f"pairs.tsv is {what}"):
+        read(tmp_path, pack(b"a\tb\n" * 30))
+
+
+def test_a_file_of_broken_lines_says_what_is_wrong_with_the_first(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no pair: .* \(line 1: not UTF-8 \(byte 2\)\)"):
+        read(tmp_path, b"f\xfcnf\tcinq\n")
+
+
 def test_no_such_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_pairs(tmp_path / "nowhere")
@@ -212,6 +294,39 @@ def test_all_translations_of_a_source_stand_in_one_part():
     sources = [{source for source, _ in part} for part in (task.train, task.validation, task.test)]
     assert sum(map(len, sources)) == len(set.union(*sources)) == len(PAIRS)
     assert [len(part) for part in (task.train, task.validation, task.test)] == [108, 6, 6]
+
+
+def test_texts_that_a_tokenizer_cannot_tell_apart_stand_in_one_part():
+    forms = [
+        lambda text: text,
+        lambda text: unicodedata.normalize("NFD", text),
+        lambda text: text.replace(" ", "\u00a0"),
+        lambda text: f" {text}  ".replace(" ", " \t"),
+        lambda text: text.replace(" ", "▁"),
+    ]
+    sources = [f"café número {number}" for number in range(40)]
+    task = TranslationTask.from_pairs([(form(source), f"{i}") for source in sources for i, form in enumerate(forms)])
+    parts = [
+        {tuple(ids) for ids in task.source_tokenizer.encode_batch([source for source, _ in part])}
+        for part in (task.train, task.validation, task.test)
+    ]
+    assert [len(part) for part in parts] == [36, 2, 2]
+    assert len(set.union(*parts)) == 40
+    assert len(task.train) == 36 * len(forms)
+    again = TranslationTask.from_pairs([(form(source), form("à la")) for source in sources for form in forms])
+    assert len(again.train) == 36  # repeated pairs count once, however they are written
+
+
+def test_the_pairs_that_fit_by_hand():
+    tokenizer = Tokenizer.train(["a"], 6)
+    pairs = [("a" * source, "a" * target) for source, target in [(1, 1), (3, 1), (1, 3), (4, 1), (1, 4)]]
+    length = len(tokenizer.encode("aaa"))
+    fitting = TranslationTask(pairs, pairs[3:], pairs[:4], tokenizer, tokenizer).fitting(length)
+    assert fitting.train == pairs[:3]
+    assert fitting.validation == []
+    assert fitting.test == pairs[:3]
+    assert fitting.source_tokenizer is fitting.target_tokenizer is tokenizer
+    assert isinstance(small_task().fitting(64), TranslationTask)
 
 
 # Batches

@@ -123,6 +123,51 @@ def test_state_of_another_model_is_refused():
     assert parameters_equal(refusing.model, trainer().model)
 
 
+def test_frozen_parameters_stay_and_the_rest_goes_on_as_in_one_go():
+    def half_frozen(steps):
+        trained = trainer(steps=steps)
+        trained.model.encoder.requires_grad_(False)
+        return trained
+
+    whole, short, longer = half_frozen(9), half_frozen(4), half_frozen(9)
+    whole.run(progress=False)
+    short.run(progress=False)
+    state = short.state()
+    frozen = {name for name in state if name.startswith("encoder.")}
+    assert {name.partition("/")[2] for name in frozen} == {"weight", "average"}
+    longer.load_state(state)
+    assert longer.run(progress=False) == whole.losses
+    assert parameters_equal(longer.model, whole.model)
+    assert parameters_equal(longer.model.encoder, trainer().model.encoder)
+    assert parameters_equal(longer.averaged_model(), whole.averaged_model())
+
+
+def test_loading_forgets_what_the_optimizer_knew():
+    whole, used = trainer(steps=5), trainer(steps=5)
+    fresh = {name: tensor.clone() for name, tensor in used.state().items()}
+    used.run(progress=False)
+    used.load_state(fresh)
+    assert used.run(progress=False) == whole.run(progress=False)
+    assert parameters_equal(used.model, whole.model)
+
+
+@pytest.mark.parametrize("compiled", [("first",), ("second",), ("first", "second")], ids=str)
+def test_the_state_of_a_compiled_model_is_that_of_the_model(compiled):
+    def maybe_compiled(steps, which):
+        trained = trainer(steps=steps)
+        if which in compiled:
+            trained.model = torch.compile(trained.model, backend="eager")
+        return trained
+
+    whole, first, second = trainer(steps=5), maybe_compiled(2, "first"), maybe_compiled(5, "second")
+    whole.run(progress=False)
+    first.run(progress=False)
+    second.load_state(first.state())
+    assert second.run(progress=False) == whole.losses
+    assert second.state().keys() == whole.state().keys()
+    assert all(torch.equal(second.state()[name], tensor) for name, tensor in whole.state().items())
+
+
 def test_the_average_by_hand():
     """The mean of all weights while there are few, then one fiftieth of the way to the new ones each time."""
     trained, seen = trainer(steps=53), []

@@ -45,7 +45,9 @@ class NumberWords(TranslationTask):
         self.source, self.target, self.max_digits, self.seed = source, target, max_digits, seed
         held_out = min(num_held_out, 10**max_digits // 10)
         numbers = _draw_numbers(num_train + 2 * held_out, max_digits, random.Random(seed))
-        pairs = [(number_in_words(n, source), number_in_words(n, target)) for n in numbers]
+        # By source, since num2words writes some numbers alike: 100,001 and 101,001 in Turkish.
+        by_source = {number_in_words(n, source): number_in_words(n, target) for n in numbers}
+        pairs = list(by_source.items())
         super().__init__(pairs[2 * held_out :], pairs[:held_out], pairs[held_out : 2 * held_out])
 
     def pair(self, number: int) -> Pair:

@@ -6,6 +6,7 @@ Byte-pair encoding (arXiv 1508.07909) by the `tokenizers` library. The hyphen al
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,29 @@ if TYPE_CHECKING:
     import tokenizers
 
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
+
+
+def normalise(text: str) -> str:
+    """Return `text` as a tokenizer sees it: composed characters, single blanks, none of them at an end."""
+    return _normaliser().normalize_str(text)
+
+
+@functools.cache
+def _normaliser() -> tokenizers.normalizers.Normalizer:
+    from tokenizers import Regex, normalizers
+
+    blanks = Regex(r"[\s▁]+")  # "▁" is the mark for a blank inside a tokenizer
+    return normalizers.Sequence([normalizers.NFC(), normalizers.Replace(blanks, " "), normalizers.Strip()])
+
+
+def _strings(texts: Iterable[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise TypeError("texts must be a list of strings, got one string: put it into a list")
+    texts = list(texts)
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"texts must be strings, got {type(text).__name__}: {text!r}")
+    return texts
 
 
 class Tokenizer:
@@ -34,18 +58,21 @@ class Tokenizer:
         """Learn subwords from `texts`, at most `vocab_size` of them, special tokens included.
 
         Every character of `texts` gets a token, even where there are more characters than that.
+
+        Raises:
+            TypeError: if `texts` is a single string, or holds something else than strings.
         """
-        from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
         from tokenizers import Tokenizer as Subwords
+        from tokenizers import decoders, models, pre_tokenizers, trainers
 
         subwords = Subwords(models.BPE(unk_token="<unk>"))
-        subwords.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " ")])
+        subwords.normalizer = _normaliser()
         subwords.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Metaspace(), pre_tokenizers.Split("-", "isolated")]
         )
         subwords.decoder = decoders.Metaspace()
         trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
-        subwords.train_from_iterator(texts, trainer)
+        subwords.train_from_iterator(_strings(texts), trainer)
         return cls(subwords)
 
     @classmethod
@@ -72,16 +99,20 @@ class Tokenizer:
         return self._subwords.get_vocab_size()
 
     def normalise(self, text: str) -> str:
-        """Return `text` as the tokenizer sees it: composed characters, single spaces."""
-        return self._subwords.normalizer.normalize_str(text).strip()
+        """Return `text` as this tokenizer sees it: composed characters, single blanks, none of them at an end."""
+        return self._subwords.normalizer.normalize_str(text)
 
     def encode(self, text: str) -> list[int]:
         """Cut `text` into ids, without bos and with eos at the end."""
-        return [*self._subwords.encode(text, add_special_tokens=False).ids, self.eos_id]
+        return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Encode many texts at once."""
-        encoded = self._subwords.encode_batch(list(texts), add_special_tokens=False)
+        """Encode many texts at once.
+
+        Raises:
+            TypeError: if `texts` is a single string, or holds something else than strings.
+        """
+        encoded = self._subwords.encode_batch(_strings(texts), add_special_tokens=False)
         return [[*one.ids, self.eos_id] for one in encoded]
 
     def decode(self, ids: Iterable[int]) -> str:
