@@ -73,7 +73,8 @@ $(STAMPS)/check: $(INSTALLED) $(LIST) $(CODE) $(BOOK)
 
 $(STAMPS)/unit: $(INSTALLED) $(LIST) $(CODE) $(BOOK) $(META)
 	@echo "--- Unit tests"
-	$(PYTEST) -q -n $(JOBS) --dist loadfile
+	@# In the order of their names, which begins with the longest files, and not by how many tests they hold.
+	$(PYTEST) -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 	@touch $@
 
 $(STAMPS)/notebooks: $(INSTALLED) $(LIST) $(filter companion/%,$(CODE)) $(BOOK)

@@ -5,7 +5,6 @@ import sys
 
 from tools.first_cell import ADDRESS_LINE, CONFIG, read_address
 from tools.normalise import normalise, notebooks, read
-from tools.outputs import sync
 
 # Colab opens notebooks from GitHub alone. No character here means anything to YAML, to Python or to a shell.
 ADDRESS = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+")
@@ -17,6 +16,8 @@ def main(url: str) -> int:
     if url and not ADDRESS.fullmatch(url):
         print(f"An address looks like https://github.com/OWNER/NAME, and this is {url!r}", file=sys.stderr)
         return 2
+    from tools.outputs import sync  # slow to import, and a refusal does without
+
     config = CONFIG.read_text(encoding="utf8")
     CONFIG.write_text(ADDRESS_LINE.sub(rf'\g<1>"{url}"', config), encoding="utf8", newline="\n")
     for path in notebooks():

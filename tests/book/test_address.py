@@ -41,18 +41,14 @@ def test_the_address_is_the_one_that_the_book_reads():
     assert read_address() == config["repository"]["url"]
 
 
-def test_an_address_is_written_into_the_configuration_and_every_first_cell(course):
+def test_an_address_is_written_into_the_configuration_and_every_first_cell_and_taken_out_again(course):
+    make_address(course, "")
+    before = (course / "_config.yml").read_bytes(), (course / "book" / "00_toy.ipynb").read_bytes()
     assert make_address(course, ADDRESS + ".git/").returncode == 0
     url, source = state(course)
     assert url == ADDRESS
     assert source == first_cell(ADDRESS)
     assert f'"git+{ADDRESS}"' in source
-
-
-def test_no_address_takes_it_out_again(course):
-    make_address(course, "")
-    before = (course / "_config.yml").read_bytes(), (course / "book" / "00_toy.ipynb").read_bytes()
-    make_address(course, ADDRESS)
     make_address(course, "")
     assert ((course / "_config.yml").read_bytes(), (course / "book" / "00_toy.ipynb").read_bytes()) == before
 
