@@ -196,5 +196,5 @@ SUBJECTS = (
         (_greedy(PROBE, use_cache=True), _greedy(ENDS_AT_ONCE, PROBE, NEVER_ENDS, use_cache=False)),
     ),
     # The same as a learner writes it: one sentence, and lists for tensors.
-    Subject("companion.checks.bank.generation", "greedy", _as_it_is("right_greedy")),
+    Subject("companion.checks.generation.greedy", "greedy", _as_it_is("right_greedy")),
 )

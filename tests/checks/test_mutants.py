@@ -116,7 +116,7 @@ def test_every_list_is_that_of_a_subject():
     assert set(SURVIVORS) <= titles
 
 
-COMPANION = list(dict.fromkeys(subject.path for subject in SUBJECTS if "bank" not in subject.path))
+COMPANION = list(dict.fromkeys(subject.path for subject in SUBJECTS if "checks" not in subject.path))
 
 
 @pytest.mark.slow

@@ -1,14 +1,50 @@
 """Asking a bug the tests that a reader can run: each check's function is brought into the form that a test takes."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from companion.checks import Check, HandedIn, Probe
+
 from . import own_tests, parameters
+from .answers import Answer
+
+Tests = dict[str, Callable[[], bool]]
+Test = Callable[..., bool]
+Layer = Callable[..., Tensor]
 
 CARRIES_ITEMS = ("x", "query", "key", "value", "memory", "h")
 
 
-def ask(check, implementation, answers) -> tuple[list[str], list[str]]:
+class _Run:
+    """Calls a bug on a probe with some inputs replaced; of output and weights, the output."""
+
+    def __init__(self, check: Check, implementation: HandedIn) -> None:
+        self.check, self.implementation = check, implementation
+
+    def __call__(self, probe: Probe, **changes: Any) -> Tensor:
+        value = self.implementation(**{**probe.inputs, **changes})
+        return value[0] if isinstance(value, tuple) else value
+
+    def mask(self, probe: Probe) -> Tensor:
+        """Return a mask; what is not bool cannot be asked."""
+        value = self(probe)
+        if value.dtype != torch.bool:
+            raise TypeError
+        return value
+
+    def of(self, probe: Probe, name: str) -> Layer:
+        """Return it as a function of one input."""
+        return lambda x: self(probe, **{name: x})
+
+    def positional(self, *args: Any) -> Any:
+        """Call it as one would by hand."""
+        return self.implementation(**dict(zip(self.check.form.parameters, args, strict=True)))
+
+
+def ask(check: Check, implementation: HandedIn, answers: list[Answer]) -> tuple[list[str], list[str]]:
     """Return the names of the tests that a bug does not pass, and the parameters that it does not use."""
     kinds = {answer.kind for answer in answers[: len(check.core)]}
     failed = [name for name, found in (("sizes", {"raised", "shape", "dtype"}), ("nan", {"nan"})) if kinds & found]
@@ -27,9 +63,9 @@ def ask(check, implementation, answers) -> tuple[list[str], list[str]]:
     return failed, idle
 
 
-def _tests(check, run) -> dict:
+def _tests(check: Check, run: _Run) -> Tests:
     """Return the tests that make sense for a check, by name, as functions without arguments."""
-    tests = {}
+    tests: Tests = {}
     for makes in MAKES.get(check.name, ()):
         tests |= makes(check, run)
     if any(name in CARRIES_ITEMS for name in check.form.parameters):
@@ -37,46 +73,20 @@ def _tests(check, run) -> dict:
     return tests
 
 
-class _Run:
-    """Calls a bug on a probe with some inputs replaced; of output and weights, the output."""
-
-    def __init__(self, check, implementation) -> None:
-        self.check, self.implementation = check, implementation
-
-    def __call__(self, probe, **changes):
-        value = self.implementation(**{**probe.inputs, **changes})
-        return value[0] if isinstance(value, tuple) else value
-
-    def mask(self, probe):
-        """Return a mask; what is not bool cannot be asked."""
-        value = self(probe)
-        if value.dtype != torch.bool:
-            raise TypeError
-        return value
-
-    def of(self, probe, name):
-        """Return it as a function of one input."""
-        return lambda x: self(probe, **{name: x})
-
-    def positional(self, *args):
-        """Call it as one would by hand."""
-        return self.implementation(**dict(zip(self.check.form.parameters, args, strict=True)))
-
-
-def _of_attention(check, run) -> dict:
+def _of_attention(check: Check, run: _Run) -> Tests:
     causal, padded = check.core[2:4] if check.name == "additive_attention" else check.core[1:3]
     key = causal.inputs["key"]
 
-    def weights():
+    def weights() -> Tensor:
         if "value" not in causal.inputs:
             return run(causal)
         # With the identity for values, the output is the weights.
         return run(causal, value=torch.eye(key.size(-2)).to(key).expand(*key.shape[:-1], -1))
 
-    def layer(probe, mask):
+    def layer(probe: Probe, mask: Tensor) -> Layer:
         """Self-attention of an x (B, L, D), as a layer."""
 
-        def attend(x):
+        def attend(x: Tensor) -> Tensor:
             x = x if key.dim() == 3 else x.unsqueeze(1).expand(-1, 2, -1, -1)
             inputs = {name: x for name in ("query", "key", "value") if name in probe.inputs}
             output = run(probe, **inputs, mask=mask)
@@ -84,7 +94,7 @@ def _of_attention(check, run) -> dict:
 
         return attend
 
-    def obeys(test):
+    def obeys(test: Test) -> bool:
         x = causal.inputs["query"] if key.dim() == 3 else causal.inputs["query"][:, 0]
         lengths = torch.tensor([5, 3, 2][: x.size(0)])
         seen = torch.arange(5) < lengths[:, None]
@@ -101,7 +111,7 @@ def _of_attention(check, run) -> dict:
     }
 
 
-def _of_layers(check, run) -> dict:
+def _of_layers(check: Check, run: _Run) -> Tests:
     source = "query" if check.name == "multi_head" else "x"
     pairs = []  # a probe, the input that is changed, and the mask between its tokens and the output's
     for probe in check.core:
@@ -114,7 +124,7 @@ def _of_layers(check, run) -> dict:
             between = probe.inputs.get("memory_mask") if check.name == "decoder_layer" else own
             pairs.append((probe, "memory", between, memory))
 
-    def obeys(test):
+    def obeys(test: Test) -> bool:
         for probe, name, mask, x in pairs:
             mask = torch.ones(1, 1, dtype=torch.bool) if mask is None else mask
             if mask.dim() == 4:
@@ -133,14 +143,14 @@ def _of_layers(check, run) -> dict:
     return tests
 
 
-def _of_caches(check, run) -> dict:
+def _of_caches(check: Check, run: _Run) -> Tests:
     probes = [p for p in check.core if p.inputs["key"].size(-1) == p.inputs["value"].size(-1)]
 
-    def obeys(test):
+    def obeys(test: Test) -> bool:
         for probe in probes:
             key = probe.inputs["key"]
 
-            def attend(x, probe=probe, shape=key.shape):
+            def attend(x: Tensor, probe: Probe = probe, shape: torch.Size = key.shape) -> Tensor:
                 x = x.unsqueeze(1).expand(shape)
                 return run(probe, query=x, key=x, value=x).transpose(1, 2).flatten(2)
 
@@ -152,7 +162,7 @@ def _of_caches(check, run) -> dict:
     return {"hides": lambda: obeys(own_tests.hides), "shows": lambda: obeys(own_tests.shows)}
 
 
-def _later_ids_do_not_matter(run, probe) -> bool:
+def _later_ids_do_not_matter(run: _Run, probe: Probe) -> bool:
     ids = probe.inputs["target_ids"]
     before = run(probe)
     for place in range(1, ids.size(1)):
@@ -163,11 +173,11 @@ def _later_ids_do_not_matter(run, probe) -> bool:
     return True
 
 
-def _together(one, other):
+def _together(one: Tensor | None, other: Tensor | None) -> Tensor | None:
     return other if one is None else one if other is None else one & other
 
 
-def _items_do_not_meet(check, run) -> bool:
+def _items_do_not_meet(check: Check, run: _Run) -> bool:
     for probe in check.core:
         names = [n for n in CARRIES_ITEMS if isinstance(probe.inputs.get(n), Tensor) and probe.inputs[n].size(0) > 1]
         for name in names:
@@ -180,42 +190,42 @@ def _items_do_not_meet(check, run) -> bool:
     return True
 
 
-def _well_formed(ids, inputs) -> bool:
+def _well_formed(ids: Tensor, inputs: Mapping[str, Any]) -> bool:
     return own_tests.ids_are_well_formed(list(ids), inputs["bos_id"], inputs["eos_id"], inputs["max_len"])
 
 
-def _of_masks(check, run) -> dict:
+def _of_masks(check: Check, run: _Run) -> Tests:
     return {
         "hides": lambda: not any((run.mask(p) & ~check.expected(p)).any() for p in check.core),
         "shows": lambda: not any((~run.mask(p) & check.expected(p)).any() for p in check.core),
     }
 
 
-def _of_models(check, run) -> dict:
+def _of_models(check: Check, run: _Run) -> Tests:
     return {"hides": lambda: all(_later_ids_do_not_matter(run, probe) for probe in check.core)}
 
 
-def _of_splitting(check, run) -> dict:
+def _of_splitting(check: Check, run: _Run) -> Tests:
     probe = check.core[0]
 
-    def there_and_back(x):
+    def there_and_back(x: Tensor) -> Tensor:
         return run(probe, x=x).transpose(1, 2).flatten(2)
 
     return {"tokens_do_not_meet": lambda: own_tests.tokens_do_not_meet(there_and_back, probe.inputs["x"])}
 
 
-def _of_merging(check, run) -> dict:
+def _of_merging(check: Check, run: _Run) -> Tests:
     probe = check.core[0]
     heads = probe.inputs["x"].size(1)
 
-    def there_and_back(x):
+    def there_and_back(x: Tensor) -> Tensor:
         return run(probe, x=x.unflatten(-1, (heads, -1)).transpose(1, 2))
 
     x = probe.inputs["x"].transpose(1, 2).flatten(2)
     return {"tokens_do_not_meet": lambda: own_tests.tokens_do_not_meet(there_and_back, x)}
 
 
-def _of_positions(check, run) -> dict:
+def _of_positions(check: Check, run: _Run) -> Tests:
     return {
         "tokens_do_not_meet": lambda: own_tests.tokens_do_not_meet(
             run.of(check.core[0], "x"), check.core[0].inputs["x"]
@@ -223,29 +233,29 @@ def _of_positions(check, run) -> dict:
     }
 
 
-def _of_norms(check, run) -> dict:
+def _of_norms(check: Check, run: _Run) -> Tests:
     plain = parameters.plain(check.core[0])
     return {"tokens_are_normalised": lambda: own_tests.tokens_are_normalised(run(check.core[0], **plain))}
 
 
-def _of_tables(check, run) -> dict:
+def _of_tables(check: Check, run: _Run) -> Tests:
     return {"is_a_table_of_sinusoids": lambda: own_tests.is_a_table_of_sinusoids(run(check.core[1]).double())}
 
 
-def _of_turns(check, run) -> dict:
+def _of_turns(check: Check, run: _Run) -> Tests:
     x = check.core[0].inputs["x"]
     return {"turns": lambda: own_tests.turns(run.positional, x)}
 
 
-def _of_losses(check, run) -> dict:
+def _of_losses(check: Check, run: _Run) -> Tests:
     return {"loss_is_as_expected": lambda: all(own_tests.loss_is_as_expected(run.positional, 11, p) for p in (0, 4))}
 
 
-def _of_rates(check, run) -> dict:
+def _of_rates(check: Check, run: _Run) -> Tests:
     return {"rate_is_as_expected": lambda: own_tests.rate_is_as_expected(run.positional)}
 
 
-def _of_decoding(check, run) -> dict:
+def _of_decoding(check: Check, run: _Run) -> Tests:
     usual = [p for p in check.core if p.inputs["bos_id"] not in check.expected(p)]  # no model in use writes bos
     return {"ids_are_well_formed": lambda: all(_well_formed(run(probe), probe.inputs) for probe in usual)}
 

@@ -1,7 +1,9 @@
 """What came of training with each bug: the experiment `bugs_in_training`, in words and in a table."""
 
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from companion.results import load_result
 
@@ -49,7 +51,7 @@ def measured(check: str, bug: str) -> tuple[str, str] | None:
     )
 
 
-def _end(found: dict, right: list[dict]) -> str:
+def _end(found: dict[str, Any], right: list[dict[str, Any]]) -> str:
     """Sort by the loss, which everybody watches, and then by the translations."""
     loss, share = found["loss"], found["exact_match"]
     good = loss <= 1.5 * max(run["loss"] for run in right)
@@ -76,9 +78,9 @@ def table() -> str:
 
 
 @cache
-def _runs() -> dict[str, dict[str, list[dict]]]:
+def _runs() -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Return what is stored, by check and bug; of what is right there are several."""
-    runs: dict[str, dict[str, list[dict]]] = {}
+    runs: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for run in load_result("bugs_in_training")["runs"]:
         check, bug, _ = run["arm"].split()
         runs.setdefault(check, {}).setdefault(bug, []).append(run)
@@ -93,7 +95,7 @@ def _percent(value: float) -> str:
     return f"{100 * value:.0f}"
 
 
-def _span(runs: list[dict], name: str, write) -> str:
+def _span(runs: list[dict[str, Any]], name: str, write: Callable[[float], str]) -> str:
     values = sorted(run[name] for run in runs)
     low, high = write(values[0]), write(values[-1])
     return low if low == high else f"{low} to {high}"

@@ -1,40 +1,17 @@
 """What a bug does: on each question of its check, and in each test that a reader could run."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from companion.checks import number, off_by
+from companion.checks import Bug, Check, HandedIn, Probe, Table, number, off_by
 
 from . import asking
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a bug gives on one question (a probe of its check).
-
-    Attributes:
-        question: the probe's name.
-        kind: "right", "off", "nan", "shape", "dtype" or "raised".
-        value: the output, if there is one.
-        right: the right output.
-        error: name of the exception, if one was raised.
-        edge: whether the question is an edge case.
-    """
-
-    question: str
-    kind: str
-    value: Tensor | None
-    right: Tensor
-    error: str = ""
-    edge: bool = False
-
-    @property
-    def off(self) -> float:
-        """The largest difference, as a number."""
-        return float((self.value.double() - self.right.double()).abs().nan_to_num(0.0).max())
+from .answers import Answer
 
 
 @dataclass(frozen=True)
@@ -52,13 +29,13 @@ class Shown:
 
     answers: list[Answer]
     facts: list[str] = field(default_factory=list)
-    tables: list = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     structural: bool = False
 
 
-def show(check, entry) -> Shown:
+def show(check: Check, entry: Bug) -> Shown:
     """Run a bug's first form on everything there is to ask."""
     implementation = check.implementations(entry)[0]
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -72,11 +49,11 @@ def show(check, entry) -> Shown:
     return Shown(answers, evidence.facts, evidence.tables, failed, idle)
 
 
-def _answer(check, probe, implementation) -> Answer:
+def _answer(check: Check, probe: Probe, implementation: HandedIn) -> Answer:
     return replace(_on(check, probe, implementation), edge=bool(probe.edge_warning))
 
 
-def _on(check, probe, implementation) -> Answer:
+def _on(check: Check, probe: Probe, implementation: HandedIn) -> Answer:
     right = check.expected(probe)
     try:
         value = implementation(**probe.inputs)
@@ -93,8 +70,8 @@ def _on(check, probe, implementation) -> Answer:
     return Answer(probe.name, "right" if off_by(tensor, right) <= check.tolerance else "off", tensor, right)
 
 
-def _caller(implementation):
-    def call(**inputs):
+def _caller(implementation: HandedIn) -> Callable[..., Tensor | None]:
+    def call(**inputs: Any) -> Tensor | None:
         try:
             value = implementation(**inputs)
         except Exception:

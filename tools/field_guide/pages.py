@@ -1,10 +1,10 @@
 """Writing the guide: what stands where a page of the book has one of the lines that `MARK` matches."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
-from companion.checks import CHECKS
+from companion.checks import CHECKS, Bug, Check
 
 from . import ends, evidence, pictures, symptoms, training
 
@@ -24,7 +24,7 @@ def write(text: str, link: Link) -> str:
         link: given a chapter's stem and a heading, returns where that is, or nothing if the book does not have it.
     """
 
-    def part(found: re.Match) -> str:
+    def part(found: re.Match[str]) -> str:
         name = found[1]
         return {"symptoms": _symptoms, "training": _training}.get(name, lambda: _check(CHECKS[name], link))()
 
@@ -38,7 +38,7 @@ def shown(name: str, bug: str) -> evidence.Shown:
     return evidence.show(check, next(entry for entry in check.bank if entry.name == bug))
 
 
-def home(check, entry) -> str:
+def home(check: Check, entry: Bug) -> str:
     """Return the check on whose page a bug stands: `attention` first, for those that several checks know."""
     names = [name for name, other in CHECKS.items() if any(entry is known for known in other.bank)]
     return "attention" if "attention" in names else names[0]
@@ -66,7 +66,7 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>$#|{}])", r"\\\1", text)
 
 
-def _check(check, link: Link) -> str:
+def _check(check: Check, link: Link) -> str:
     own = [entry for entry in check.bank if home(check, entry) == check.name]
     elsewhere = [entry for entry in check.bank if home(check, entry) != check.name]
     asked = ", ".join(f"“{escape(probe.name)}”" for probe in check.probes if not probe.omit)
@@ -82,7 +82,7 @@ def _check(check, link: Link) -> str:
     return "\n\n".join(parts)
 
 
-def _entry(check, entry, link: Link) -> str:
+def _entry(check: Check, entry: Bug, link: Link) -> str:
     found = shown(check.name, entry.name)
     facts = [fact for fact in found.facts if "your loss is" not in fact]  # that is in the picture
     numbers = escape(" ".join([evidence.in_numbers(found), *facts[:FACTS]]))
@@ -103,7 +103,9 @@ def _entry(check, entry, link: Link) -> str:
 
 
 def _where(section: str, link: Link) -> str:
-    stem, heading = re.fullmatch("chapter ([a-z_]+), section '(.+)'", section).groups()
+    found = re.fullmatch("chapter ([a-z_]+), section '(.+)'", section)
+    assert found, f"a bug's section is {section!r}; companion.checks.section writes them"
+    stem, heading = found.groups()
     target = link(stem, heading)
     said = f"chapter *{CHAPTERS.get(stem, stem)}*, “{escape(heading)}”"
     return f"See [{said}]({target})." if target else f"See {said}."
@@ -119,7 +121,7 @@ def _training() -> str:
     return ends.table() + (f"\n\nNot trained with yet: {', '.join(without)}." if without else "")
 
 
-def _every():
+def _every() -> Iterator[tuple[Check, Bug]]:
     """Yield each check with each bug that stands on its page."""
     yield from ((check, entry) for check in CHECKS.values() for entry in check.bank if home(check, entry) == check.name)
 

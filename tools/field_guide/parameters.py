@@ -3,10 +3,13 @@
 import torch
 from torch import Tensor
 
+from companion.checks import Check, HandedIn, Probe
+
 from . import own_tests
+from .answers import Answer
 
 
-def plain(probe) -> dict:
+def plain(probe: Probe) -> dict[str, Tensor]:
     """Gains of 1 and shifts of 0 for the last norm of a layer."""
     norms = [name.removesuffix("weight") for name in probe.inputs if name.endswith("norm.weight") or name == "weight"]
     last = norms[-1]
@@ -14,7 +17,7 @@ def plain(probe) -> dict:
     return {f"{last}weight": torch.ones_like(weight), f"{last}bias": torch.zeros_like(bias)}
 
 
-def _parameters(check, probe) -> dict[str, Tensor]:
+def _parameters(check: Check, probe: Probe) -> dict[str, Tensor]:
     apart = {*check.form.told, "training"}
     named = {name: value for name, value in probe.inputs.items() if name not in apart}
     if check.form.what == "function":  # it is given its parameters among its inputs
@@ -22,7 +25,7 @@ def _parameters(check, probe) -> dict[str, Tensor]:
     return {name: value for name, value in named.items() if isinstance(value, Tensor) and value.is_floating_point()}
 
 
-def idle(check, implementation) -> list[str]:
+def idle(check: Check, implementation: HandedIn) -> list[str]:
     """Return the parameters that never have a gradient where the right implementation gives them one."""
     asked: dict[str, bool] = {}  # by name: whether it had a gradient
     for probe in check.core:
@@ -39,7 +42,7 @@ def idle(check, implementation) -> list[str]:
     return [name for name, used in asked.items() if not used]
 
 
-def _without_gradient(check, probe, implementation) -> list[str]:
+def _without_gradient(check: Check, probe: Probe, implementation: HandedIn) -> list[str]:
     if not _parameters(check, probe):
         return []
     leaves = {name: value.detach().clone().requires_grad_() for name, value in _parameters(check, probe).items()}
@@ -47,7 +50,7 @@ def _without_gradient(check, probe, implementation) -> list[str]:
     return own_tests.without_gradient(output[0] if isinstance(output, tuple) else output, leaves)
 
 
-def hidden_on_a_fresh_layer(check, implementation, answers) -> bool:
+def hidden_on_a_fresh_layer(check: Check, implementation: HandedIn, answers: list[Answer]) -> bool:
     """Whether a bug is right while gains are 1 and biases 0, as in a layer that has not learned yet."""
     if all(answer.kind != "off" for answer in answers[: len(check.core)]):
         return False

@@ -3,16 +3,24 @@
 A wrong cell is bold, boxed and starred, and cells are shaded by their size: nothing rests on colour alone.
 """
 
+from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from companion.checks import Table, number
+from companion.checks import Bug, Check, Table, number
+
+from .answers import Answer
+from .evidence import Shown
+
+Cells = Sequence[Sequence[str]]
+Marks = Sequence[Sequence[bool]]
 
 ROWS, COLUMNS = 6, 6
 # Inputs whose numbers say where they come from, for the checks that only move numbers about.
-NUMBERED = {
+NUMBERED: dict[str, tuple[dict[str, Any], str]] = {
     "split_heads": (
         {"x": torch.arange(4)[None, :, None] * 10.0 + torch.arange(6), "num_heads": 2},
         "tokens 0 to 3, features 0 to 5: 23 is token 2, feature 3. Head 0",
@@ -24,7 +32,7 @@ NUMBERED = {
 }
 
 
-def picture(check, entry, shown) -> str:
+def picture(check: Check, entry: Bug, shown: Shown) -> str:
     """Return the HTML of a bug's picture; empty where there is nothing to draw."""
     if shown.structural:
         return ""
@@ -50,7 +58,7 @@ def picture(check, entry, shown) -> str:
     return _beside(f"The first part of the output on “{first.question}”", first.value, first.right)
 
 
-def _numbered(check, entry) -> str:
+def _numbered(check: Check, entry: Bug) -> str:
     inputs, caption = NUMBERED[check.name]
     right = check.answer(inputs)
     try:
@@ -60,7 +68,7 @@ def _numbered(check, entry) -> str:
     if yours.shape == right.shape and torch.equal(yours, right):
         return ""
     if yours.shape == right.shape and yours.dim() == right.dim():
-        table = Table.compare(caption, *(_plane(x, ROWS, COLUMNS) for x in (yours, right)))
+        table = Table.compare(caption, _plane(yours, ROWS, COLUMNS), _plane(right, ROWS, COLUMNS))
         return _draw(caption, table)
     return _beside(caption, yours, right)
 
@@ -72,7 +80,7 @@ def _plane(x: Tensor, rows: int = 0, columns: int = 0) -> Tensor:
     return x[: rows or None, : columns or None]
 
 
-def _slice(answer) -> str:
+def _slice(answer: Answer) -> str:
     """Draw the first matrix of the output in which something is wrong, around the first wrong place."""
     shape = answer.right.shape
     yours, right = (x.double().reshape(-1, *shape[-2:]) if x.dim() > 1 else x.double()[None, None] for x in (
@@ -92,7 +100,7 @@ def _crop(table: Table) -> Table:
     row, column = next((i, j) for i, line in enumerate(table.wrong) for j, bad in enumerate(line) if bad)
     top, left = max(0, row - ROWS + 1), max(0, column - COLUMNS + 1)
 
-    def cut(cells):
+    def cut(cells: Sequence[Sequence[Any]]) -> Any:
         return tuple(line[left : left + COLUMNS] for line in cells[top : top + ROWS])
 
     cropped = cut(table.right)
@@ -120,7 +128,7 @@ def _beside(caption: str, yours: Tensor, right: Tensor) -> str:
     return f'<div class="guide-pair">{"".join(sides)}</div>'
 
 
-def _side(caption: str, cells, marks, largest: float) -> str:
+def _side(caption: str, cells: Cells, marks: Marks, largest: float) -> str:
     rows = "".join(
         "<tr>" + "".join(_cell(text, bad, largest) for text, bad in zip(row, wrong, strict=True)) + "</tr>"
         for row, wrong in zip(cells, marks, strict=True)
@@ -141,7 +149,7 @@ def _finite(text: str) -> bool:
     return text not in ("nan", "inf", "-inf")
 
 
-def _numbers(wrong) -> str:
+def _numbers(wrong: list[Answer]) -> str:
     """Draw one number for each question."""
     rows = []
     for answer in wrong:
@@ -153,7 +161,7 @@ def _numbers(wrong) -> str:
     return _list_table("The number on each question", rows)
 
 
-def _lists(wrong) -> str:
+def _lists(wrong: list[Answer]) -> str:
     """Draw what was decoded."""
     rows = []
     for answer in wrong:
@@ -163,7 +171,7 @@ def _lists(wrong) -> str:
     return _list_table("The ids on each question", rows)
 
 
-def _list_table(caption: str, rows) -> str:
+def _list_table(caption: str, rows: list[tuple[str, str, str]]) -> str:
     head = "<tr><th>question</th><th>the bug</th><th>right</th></tr>"
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td class="wrong">{yours}*</td><td>{right}</td></tr>'

@@ -3,12 +3,15 @@
 What is derived stands beside the bug itself, as its `derived`.
 """
 
+from companion.checks import Bug, Check
+
 from . import ends
+from .evidence import Shown
 
 NOT_YET = "Not trained with yet."
 
 
-def in_training(check, entry, shown) -> str:
+def in_training(check: Check, entry: Bug, shown: Shown) -> str:
     """Say how a bug shows in training."""
     derived = entry.derived or _idle(shown)
     if measured := ends.measured(check.name, entry.name):
@@ -17,7 +20,7 @@ def in_training(check, entry, shown) -> str:
     return derived if entry.derived and check.name not in ends.checks() else f"{NOT_YET} {derived}".rstrip()
 
 
-def _idle(shown) -> str:
+def _idle(shown: Shown) -> str:
     if not shown.idle or shown.structural or {answer.kind for answer in shown.answers} == {"raised"}:
         return ""
     few, more = ", ".join(f"`{name}`" for name in shown.idle[:4]), len(shown.idle) - 4
