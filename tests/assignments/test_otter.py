@@ -66,12 +66,12 @@ def test_each_answer_gets_or_loses_exactly_its_points(kit, tmp_path):
     code["my_combined_mask"] = BORROWED
     points, public = grade(kit, ASSIGNMENT, code, tmp_path)
     assert points == expected(ASSIGNMENT, {"my_causal_mask", "safe_attention", "my_weights", "my_combined_mask"})
-    assert public.count("All test cases passed!") == 3
+    assert public.count("All test cases passed!") == 2
     assert "CheckFailed: causal_mask: not yet." in public
     assert "It is not written yet." in public
     assert "It uses combine_masks of companion." in public
     assert "seed=" not in public
-    assert "my_weights results: All test cases passed!" in public
+    assert "or it is right for some numbers only." in public  # my_weights knows the numbers that students see
 
 
 def test_the_notebook_works_without_otter(kit):

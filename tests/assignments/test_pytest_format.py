@@ -78,7 +78,7 @@ def test_right_answers_get_all_the_points(kit, tmp_path):
 
 def test_wrong_unwritten_borrowed_and_hard_coded_answers_lose_their_own_points(kit, tmp_path):
     code = answers(ASSIGNMENT, broken={"my_weights", "my_causal_mask"}, unwritten={"safe_attention"})
-    code["attention_by_rows"] = hard_coded(ASSIGNMENT.exercises[1])  # passes what students see
+    code["attention_by_rows"] = hard_coded(ASSIGNMENT.exercises[1])  # right on what students see
     code["my_combined_mask"] = BORROWED
     code["my_weights"] = code["my_weights"].replace("    return", "    print('Points: 14 of 14 ' * 60000)\n    return")
     out, points = grade(kit, ASSIGNMENT, code, tmp_path)
