@@ -41,15 +41,25 @@ def check_length(length: int, max_len: int) -> None:
         raise ValueError(f"a sequence of {length} tokens does not fit max_len ({max_len}): raise max_len or shorten it")
 
 
-def check_mask_dtype(mask: Tensor) -> None:
-    """Refuse a mask that is not bool: libraries disagree about what a number in a mask means."""
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-        got = str(mask.dtype).removeprefix("torch.") if isinstance(mask, Tensor) else type(mask).__name__
-        raise TypeError(
-            f"a mask must be a bool tensor in which True means 'may attend', got {got}; "
-            "for ones and zeros (1 = may attend) pass mask.bool(), "
-            "for a float mask of zeros and -inf pass mask == 0"
-        )
+def check_mask_dtype(mask: Tensor, hint: str = "") -> None:
+    """Refuse a mask that is not a bool tensor: libraries disagree about what a number in a mask means."""
+    if isinstance(mask, Tensor) and mask.dtype == torch.bool:
+        return
+    if isinstance(mask, Tensor):
+        got, first = str(mask.dtype).removeprefix("torch."), ""
+    else:
+        got, first = _kind(mask), "for an array or a list pass torch.as_tensor(mask), "
+    raise TypeError(
+        f"a mask must be a bool tensor in which True means 'may attend', got {got}; {first}"
+        "for ones and zeros (1 = may attend) pass mask.bool(), "
+        f"for a float mask of zeros and -inf pass mask == 0{hint}"
+    )
+
+
+def _kind(value: object) -> str:
+    """Name a value's type with its module, but for Python's own: numpy.ndarray, list."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def check_mask(mask: Tensor, scores: tuple[int, ...]) -> None:

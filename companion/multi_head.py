@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from companion._shapes import check_divisible, check_features, check_length
+from companion._shapes import check_divisible, check_features, check_length, check_mask_dtype
 from companion.attention import ScaledDotProductAttention
 from companion.positional import RotaryPositionalEmbedding
 
@@ -159,14 +159,17 @@ class MultiHeadAttention(nn.Module):
         Raises:
             ValueError: if shapes do not fit; a mask (B, Q, K) is refused, as it would land on the heads; if there
                 are a memory and rotary positions.
-            TypeError: if the mask is not bool.
+            TypeError: if the mask is not a bool tensor.
         """
         check_features(query, self.d_model, "query")
-        if mask is not None and mask.dim() == 3:
-            raise ValueError(
-                f"a mask of shape {tuple(mask.shape)} would broadcast its batch onto the heads: "
-                "pass mask[:, None], of shape (batch, 1, query length, key length)"
-            )
+        if mask is not None:
+            as_torchs_layer = "; the layer takes query, memory and mask: the memory gives the keys and the values"
+            check_mask_dtype(mask, "" if memory is None else as_torchs_layer)
+            if mask.dim() == 3:
+                raise ValueError(
+                    f"a mask of shape {tuple(mask.shape)} would broadcast its batch onto the heads: "
+                    "pass mask[:, None], of shape (batch, 1, query length, key length)"
+                )
         start = 0 if cache is None else cache.length
         key, value = self._keys_and_values(query, memory, cache)  # (B, H, K, E) each
         queries = split_heads(self.q_proj(query), self.num_heads)  # (B, H, Q, E)

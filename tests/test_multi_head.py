@@ -1,12 +1,19 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from companion import (
+    Decoder,
+    DecoderLayer,
+    Encoder,
+    EncoderLayer,
     KVCache,
     MultiHeadAttention,
     RotaryPositionalEmbedding,
+    attention_weights,
     causal_mask,
+    combine_masks,
     merge_heads,
     scaled_dot_product_attention,
     split_heads,
@@ -186,6 +193,48 @@ def test_errors_say_what_to_do():
         attention(normal(BATCH, TARGET_LEN, 5))
     with pytest.raises(ValueError, match="memory has shape"):
         attention(x, normal(BATCH, SOURCE_LEN, 5))
+
+
+NO_MASKS = {
+    "float32": torch.ones(SOURCE_LEN),
+    "numpy.ndarray": np.ones((TARGET_LEN, SOURCE_LEN), dtype=bool),
+    "list": [[True] * SOURCE_LEN] * TARGET_LEN,
+    "str": "causal",
+    "bool": True,
+}
+
+
+@pytest.mark.parametrize(("kind", "mask"), NO_MASKS.items(), ids=NO_MASKS)
+def test_what_is_no_mask_is_told_what_a_mask_is(kind, mask):
+    x, memory = normal(BATCH, TARGET_LEN, D_MODEL), normal(BATCH, SOURCE_LEN, D_MODEL)
+    sizes = D_MODEL, HEADS, 13
+    calls = [
+        lambda: layer()(x, memory, mask),
+        lambda: layer()(x, mask=mask),
+        lambda: randomised(EncoderLayer(*sizes))(x, mask),
+        lambda: randomised(Encoder(2, *sizes))(x, mask),
+        lambda: randomised(DecoderLayer(*sizes))(x, memory, mask),
+        lambda: randomised(Decoder(2, *sizes))(x, memory, None, mask),
+        lambda: scaled_dot_product_attention(x, memory, memory, mask),
+        lambda: scaled_dot_product_attention(x, memory, memory, mask, causal=True, implementation="reference"),
+        lambda: attention_weights(x, memory, mask, causal=True),
+        lambda: combine_masks(None, mask),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=rf"^a mask must be a bool tensor in which True .* got {kind}; "):
+            call()
+
+
+def test_called_as_torchs_layer_is_it_says_what_the_third_argument_is():
+    x = normal(BATCH, TARGET_LEN, D_MODEL)
+    message = "a mask must be a bool tensor .* got float64; .* the layer takes query, memory and mask: the memory gives"
+    with pytest.raises(TypeError, match=message) as told:
+        layer()(x, x, x)
+    assert "mask[:, None]" not in str(told.value)
+    with pytest.raises(
+        TypeError, match=r"got list; for an array or a list pass torch.as_tensor\(mask\), .* pass mask == 0$"
+    ):
+        layer()(x, mask=[True])
 
 
 def rotary_layer(implementation="fused"):
