@@ -83,7 +83,8 @@ class KVCache:
             if not fits or new.dtype != self.keys.dtype:
                 raise ValueError(
                     f"the cache was made for {self.keys.dtype} of shape {tuple(self.keys.shape)} "
-                    f"(batch, heads, max_len, head_dim), got {new.dtype} of shape {tuple(new.shape)}"
+                    f"(batch, heads, max_len, head_dim), got {new.dtype} of shape {tuple(new.shape)}: "
+                    "make a new cache for these, and under autocast with its dtype"
                 )
         end = self.length + key.size(-2)
         check_length(end, self.keys.size(-2))

@@ -199,9 +199,10 @@ class Transformer(nn.Module):
 
     def make_cache(self, memory: Tensor, max_len: int) -> list[LayerCache]:
         """Allocate a cache to decode up to `max_len` target tokens for a `memory` (B, S, D)."""
-        return self.decoder.make_cache(
-            memory.size(0), max_len, memory.size(1), device=memory.device, dtype=memory.dtype
-        )
+        # The projections decide the dtype, which under autocast is not the memory's; one of no tokens tells it.
+        project = self.get_submodule("decoder.layers.0.cross_attention.k_proj")
+        dtype = project(memory[:, :0]).dtype
+        return self.decoder.make_cache(memory.size(0), max_len, memory.size(1), device=memory.device, dtype=dtype)
 
     def _hidden(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         return self._decode(target_ids, self.encode(source_ids), self.source_mask(source_ids))  # (B, T, D)

@@ -172,6 +172,21 @@ def test_the_cache_does_not_stretch_or_round_what_it_is_given(tokens):
         cache.append(tokens, tokens)
 
 
+@torch.no_grad()
+def test_a_cache_made_before_autocast_says_what_to_make():
+    attention, cache = layer().float(), KVCache(BATCH, HEADS, TARGET_LEN, HEAD_DIM)
+    rotary = MultiHeadAttention(12, 3, rotary=RotaryPositionalEmbedding(4, 16))
+    halves = KVCache(BATCH, 3, TARGET_LEN, 4, dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        message = (
+            "made for torch.float32 .* got torch.bfloat16 .* make a new cache for these, and under autocast with its"
+        )
+        with pytest.raises(ValueError, match=message):
+            attention(normal(BATCH, 3, D_MODEL, dtype=torch.float32), cache=cache)
+        rotary(normal(BATCH, 3, 12, dtype=torch.float32), cache=halves)
+    assert halves.length == 3
+
+
 def test_dropout_only_while_training(implementation):
     attention, x = layer(dropout=0.5, implementation=implementation), normal(BATCH, TARGET_LEN, D_MODEL)
     assert torch.equal(attention(x), attention(x))
