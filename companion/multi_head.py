@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from companion._shapes import check_divisible, check_features, check_length, check_mask_dtype
+from companion._shapes import check_batch, check_divisible, check_features, check_length, check_mask_dtype
 from companion.attention import ScaledDotProductAttention
 from companion.positional import RotaryPositionalEmbedding
 
@@ -181,6 +181,7 @@ class MultiHeadAttention(nn.Module):
     def _keys_and_values(self, query: Tensor, memory: Tensor | None, cache: KVCache | None) -> tuple[Tensor, Tensor]:
         if memory is not None:
             check_features(memory, self.d_model, "memory")
+            check_batch("query", query, "memory", memory)
             if self.rotary is not None:
                 raise ValueError("rotary positions are distances within one sequence: leave memory out, or rotary")
         if memory is not None and cache is not None and cache.length > 0:

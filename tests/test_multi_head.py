@@ -252,6 +252,16 @@ def test_called_as_torchs_layer_is_it_says_what_the_third_argument_is():
         layer()(x, mask=[True])
 
 
+@pytest.mark.parametrize("sizes", [(1, 2), (2, 1), (2, 3)], ids=str)
+def test_a_memory_of_another_batch_is_not_stretched(sizes):
+    query, memory = normal(sizes[0], TARGET_LEN, D_MODEL), normal(sizes[1], SOURCE_LEN, D_MODEL)
+    message = "query and memory must have the same batch size, got {} and {} .* expand the one".format(*sizes)
+    options = D_MODEL, HEADS, 13
+    for attend in (layer(), randomised(DecoderLayer(*options)), randomised(Decoder(2, *options))):
+        with pytest.raises(ValueError, match=message):
+            attend(query, memory)
+
+
 def rotary_layer(implementation="fused"):
     layer = randomised(MultiHeadAttention(12, 3, rotary=RotaryPositionalEmbedding(4, 16)))
     return use_implementation(layer, implementation)
