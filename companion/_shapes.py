@@ -41,15 +41,62 @@ def check_length(length: int, max_len: int) -> None:
         raise ValueError(f"a sequence of {length} tokens does not fit max_len ({max_len}): raise max_len or shorten it")
 
 
-def check_mask_dtype(mask: Tensor) -> None:
-    """Refuse a mask that is not bool: libraries disagree about what a number in a mask means."""
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-        got = str(mask.dtype).removeprefix("torch.") if isinstance(mask, Tensor) else type(mask).__name__
-        raise TypeError(
-            f"a mask must be a bool tensor in which True means 'may attend', got {got}; "
-            "for ones and zeros (1 = may attend) pass mask.bool(), "
-            "for a float mask of zeros and -inf pass mask == 0"
+def check_ids(side: str, token_ids: Tensor, vocab_size: int) -> None:
+    """Refuse what are not token ids (B, L), or not all of the vocabulary of that side, "source" or "target".
+
+    The ids themselves are looked at on the CPU only: a GPU would have to be waited for. There an id outside the
+    vocabulary ends in a device-side assert that names none; the same call on the CPU says which.
+    """
+    if not isinstance(token_ids, Tensor):
+        raise TypeError(f"{side}_ids must be a tensor of integers, got {_kind(token_ids)}: pass torch.tensor of it")
+    if token_ids.dim() != 2 or token_ids.dtype not in (torch.int64, torch.int32):
+        raise ValueError(
+            f"{side}_ids must be int64 or int32 integers of shape (batch, length), "
+            f"got {token_ids.dtype} {tuple(token_ids.shape)}"
         )
+    if token_ids.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    outside = (token_ids < 0) | (token_ids >= vocab_size)
+    if outside.any():
+        row, position = outside.nonzero()[0].tolist()
+        found = int(token_ids[row, position])
+        remedy = "fill what is to be left out with the model's pad_id"
+        if found >= 0:
+            remedy = f"make the model with a {side}_vocab_size that has room for it, or encode with its own tokenizer"
+        raise ValueError(
+            f"{side}_ids[{row}, {position}] is {found}, which is not in the {side} vocabulary "
+            f"of {vocab_size} tokens, 0 to {vocab_size - 1}: {remedy}"
+        )
+
+
+def check_batch(first_name: str, first: Tensor, second_name: str, second: Tensor) -> None:
+    """Refuse two tensors that do not hold as many sequences: a single one would be stretched in silence."""
+    if first.size(0) != second.size(0):
+        raise ValueError(
+            f"{first_name} and {second_name} must have the same batch size, got {first.size(0)} and {second.size(0)} "
+            f"(shapes {tuple(first.shape)} and {tuple(second.shape)}): expand the one that is to serve for all"
+        )
+
+
+def check_mask_dtype(mask: Tensor, hint: str = "") -> None:
+    """Refuse a mask that is not a bool tensor: libraries disagree about what a number in a mask means."""
+    if isinstance(mask, Tensor) and mask.dtype == torch.bool:
+        return
+    if isinstance(mask, Tensor):
+        got, first = str(mask.dtype).removeprefix("torch."), ""
+    else:
+        got, first = _kind(mask), "for an array or a list pass torch.as_tensor(mask), "
+    raise TypeError(
+        f"a mask must be a bool tensor in which True means 'may attend', got {got}; {first}"
+        "for ones and zeros (1 = may attend) pass mask.bool(), "
+        f"for a float mask of zeros and -inf pass mask == 0{hint}"
+    )
+
+
+def _kind(value: object) -> str:
+    """Name a value's type with its module, but for Python's own: numpy.ndarray, list."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def check_mask(mask: Tensor, scores: tuple[int, ...]) -> None:
@@ -78,6 +125,12 @@ def check_attention_inputs(query: Tensor, key: Tensor, value: Tensor | None, mas
             f"there must be one value for each key, got {key.size(-2)} keys and {value.size(-2)} values "
             f"(shapes {tuple(key.shape)} and {tuple(value.shape)})"
         )
-    if mask is not None:
+    try:
         batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+        torch.broadcast_shapes(batch, batch if value is None else value.shape[:-2])
+    except RuntimeError:
+        tensors = [("query", query), ("key", key), *([] if value is None else [("value", value)])]
+        shapes = " and ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors)
+        raise ValueError(f"the dimensions before the last two, batch and heads, must broadcast, got {shapes}") from None
+    if mask is not None:
         check_mask(mask, (*batch, query.size(-2), key.size(-2)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from companion._shapes import check_divisible, check_features, check_length
+from companion._shapes import check_batch, check_divisible, check_features, check_length, check_mask_dtype
 from companion.attention import ScaledDotProductAttention
 from companion.positional import RotaryPositionalEmbedding
 
@@ -83,7 +83,8 @@ class KVCache:
             if not fits or new.dtype != self.keys.dtype:
                 raise ValueError(
                     f"the cache was made for {self.keys.dtype} of shape {tuple(self.keys.shape)} "
-                    f"(batch, heads, max_len, head_dim), got {new.dtype} of shape {tuple(new.shape)}"
+                    f"(batch, heads, max_len, head_dim), got {new.dtype} of shape {tuple(new.shape)}: "
+                    "make a new cache for these, and under autocast with its dtype"
                 )
         end = self.length + key.size(-2)
         check_length(end, self.keys.size(-2))
@@ -159,14 +160,17 @@ class MultiHeadAttention(nn.Module):
         Raises:
             ValueError: if shapes do not fit; a mask (B, Q, K) is refused, as it would land on the heads; if there
                 are a memory and rotary positions.
-            TypeError: if the mask is not bool.
+            TypeError: if the mask is not a bool tensor.
         """
         check_features(query, self.d_model, "query")
-        if mask is not None and mask.dim() == 3:
-            raise ValueError(
-                f"a mask of shape {tuple(mask.shape)} would broadcast its batch onto the heads: "
-                "pass mask[:, None], of shape (batch, 1, query length, key length)"
-            )
+        if mask is not None:
+            as_torchs_layer = "; the layer takes query, memory and mask: the memory gives the keys and the values"
+            check_mask_dtype(mask, "" if memory is None else as_torchs_layer)
+            if mask.dim() == 3:
+                raise ValueError(
+                    f"a mask of shape {tuple(mask.shape)} would broadcast its batch onto the heads: "
+                    "pass mask[:, None], of shape (batch, 1, query length, key length)"
+                )
         start = 0 if cache is None else cache.length
         key, value = self._keys_and_values(query, memory, cache)  # (B, H, K, E) each
         queries = split_heads(self.q_proj(query), self.num_heads)  # (B, H, Q, E)
@@ -177,6 +181,7 @@ class MultiHeadAttention(nn.Module):
     def _keys_and_values(self, query: Tensor, memory: Tensor | None, cache: KVCache | None) -> tuple[Tensor, Tensor]:
         if memory is not None:
             check_features(memory, self.d_model, "memory")
+            check_batch("query", query, "memory", memory)
             if self.rotary is not None:
                 raise ValueError("rotary positions are distances within one sequence: leave memory out, or rotary")
         if memory is not None and cache is not None and cache.length > 0:

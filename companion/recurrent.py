@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from companion._config import check_kinds, check_sizes, check_special_ids
-from companion._shapes import check_choice, check_divisible, check_length
+from companion._shapes import check_batch, check_choice, check_divisible, check_ids, check_length, check_mask
 from companion.additive import AdditiveAttention
 from companion.attention import attention_weights
 from companion.masks import padding_mask
@@ -99,10 +99,13 @@ class RecurrentEncoderDecoder(nn.Module):
 
     def forward(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         """Predict every next target token: (B, S) and (B, T), beginning with bos, to logits (B, T, V)."""
-        return self.decode(target_ids, self.encode(source_ids), self.source_mask(source_ids))
+        memory = self.encode(source_ids)
+        check_batch("source_ids", source_ids, "target_ids", target_ids)
+        return self.decode(target_ids, memory, self.source_mask(source_ids))
 
     def loss(self, source_ids: Tensor, target_ids: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross-entropy, in nats per real target token; shifts by itself, as `Transformer.loss`."""
+        check_ids("target", target_ids, self.config.target_vocab_size)
         labels = target_ids[:, 1:]
         real = labels != self.config.pad_id
         logits = self(source_ids, target_ids[:, :-1])[real]  # (real tokens, V)
@@ -114,6 +117,7 @@ class RecurrentEncoderDecoder(nn.Module):
 
     def encode(self, source_ids: Tensor) -> Tensor:
         """Read the source (B, S): one state for each token, (B, S, D); zeros at the padding."""
+        check_ids("source", source_ids, self.config.source_vocab_size)
         check_length(source_ids.size(1), self.config.max_len)
         lengths = (source_ids != self.config.pad_id).sum(dim=1).cpu()
         # Packing keeps the backward direction from reading the padding first.
@@ -175,6 +179,9 @@ class RecurrentEncoderDecoder(nn.Module):
         return self.weights(self._states(target_ids, memory, mask, None), memory, mask)
 
     def _states(self, target_ids: Tensor, memory: Tensor, memory_mask: Tensor, cache: RecurrentState | None) -> Tensor:
+        check_ids("target", target_ids, self.config.target_vocab_size)
+        check_batch("target_ids", target_ids, "memory", memory)
+        check_mask(memory_mask, (memory.size(0), 1, 1, memory.size(1)))
         check_length(target_ids.size(1), self.config.max_len)
         start = cache.state if cache is not None else None
         if start is None:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from companion._config import check_kinds, check_sizes, check_special_ids
-from companion._shapes import IMPLEMENTATIONS, check_choice, check_divisible, check_even
+from companion._shapes import IMPLEMENTATIONS, check_batch, check_choice, check_divisible, check_even, check_ids
 from companion.decoder import Decoder, LayerCache
 from companion.encoder import Encoder
 from companion.implementation import use_implementation
@@ -148,6 +148,9 @@ class Transformer(nn.Module):
 
         Returns:
             (B, T, V) logits.
+
+        Raises:
+            ValueError: if the batches differ, or (on the CPU, where looking costs nothing) an id is in no vocabulary.
         """
         return self.output(self._hidden(source_ids, target_ids))
 
@@ -166,8 +169,9 @@ class Transformer(nn.Module):
             a scalar.
 
         Raises:
-            ValueError: if there is no token to predict.
+            ValueError: if there is no token to predict, or as in `forward`.
         """
+        check_ids("target", target_ids, self.config.target_vocab_size)  # the last ones are labels and nothing else
         labels = target_ids[:, 1:]
         real = labels != self.config.pad_id
         if not real.any():
@@ -177,6 +181,7 @@ class Transformer(nn.Module):
 
     def encode(self, source_ids: Tensor) -> Tensor:
         """Encode the source (B, S) into the memory (B, S, D) that the decoder looks at."""
+        check_ids("source", source_ids, self.config.source_vocab_size)
         x = self._embed(self.source_embedding, source_ids, 0)
         return self.encoder(x, self.source_mask(source_ids))
 
@@ -199,25 +204,26 @@ class Transformer(nn.Module):
 
     def make_cache(self, memory: Tensor, max_len: int) -> list[LayerCache]:
         """Allocate a cache to decode up to `max_len` target tokens for a `memory` (B, S, D)."""
-        return self.decoder.make_cache(
-            memory.size(0), max_len, memory.size(1), device=memory.device, dtype=memory.dtype
-        )
+        # The projections decide the dtype, which under autocast is not the memory's; one of no tokens tells it.
+        project = self.get_submodule("decoder.layers.0.cross_attention.k_proj")
+        dtype = project(memory[:, :0]).dtype
+        return self.decoder.make_cache(memory.size(0), max_len, memory.size(1), device=memory.device, dtype=dtype)
 
     def _hidden(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
-        return self._decode(target_ids, self.encode(source_ids), self.source_mask(source_ids))  # (B, T, D)
+        memory = self.encode(source_ids)
+        check_batch("source_ids", source_ids, "target_ids", target_ids)
+        return self._decode(target_ids, memory, self.source_mask(source_ids))  # (B, T, D)
 
     def _decode(
         self, target_ids: Tensor, memory: Tensor, memory_mask: Tensor | None, cache: list[LayerCache] | None = None
     ) -> Tensor:
+        check_ids("target", target_ids, self.config.target_vocab_size)
+        check_batch("target_ids", target_ids, "memory", memory)
         start = 0 if cache is None else cache[0].self_attention.length
         x = self._embed(self.target_embedding, target_ids, start)
         # The target's padding is on the right, where the causal mask already hides it from every real token.
         return self.decoder(x, memory, None, memory_mask, cache)  # (B, T, D)
 
     def _embed(self, embedding: nn.Embedding, token_ids: Tensor, start: int) -> Tensor:
-        if token_ids.dim() != 2 or token_ids.is_floating_point():
-            raise ValueError(
-                f"token ids must be integers of shape (batch, length), got {token_ids.dtype} {tuple(token_ids.shape)}"
-            )
         x = embedding(token_ids) * math.sqrt(self.config.d_model)  # (B, L, D)
         return self.dropout(self.positions(x, start))

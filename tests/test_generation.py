@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from companion import exact_match, greedy_decode, translate
+from companion import RecurrentConfig, RecurrentEncoderDecoder, exact_match, greedy_decode, translate
 from companion.generation import evaluating
-from tests.helpers import assert_close, ids, small_model, small_task
+from tests.helpers import assert_close, ids, randomised, small_model, small_task
 
 PAD, BOS, EOS = 0, 1, 2
 
@@ -35,6 +35,30 @@ def test_cached_and_uncached_give_the_same_ids(implementation, norm_first, seed)
     cached, uncached = (greedy_decode(model, source, use_cache=choice) for choice in (True, False))
     assert torch.equal(cached, uncached)
     assert cached.size(1) <= 23
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_cache_is_in_the_dtype_of_the_projections_under_autocast(implementation, norm_first, dtype):
+    model = stopping_model(implementation=implementation, norm_first=norm_first).float()
+    source = ids(7, 3, 5)
+    with torch.autocast("cpu", dtype=dtype):
+        with torch.no_grad():
+            memory = model.encode(source)
+            kept = {cache.keys.dtype for layer in model.make_cache(memory, 3) for cache in layer}
+        assert memory.dtype == torch.float32
+        assert kept == {dtype}
+        cached, uncached = (greedy_decode(model, source, 5, use_cache=choice) for choice in (True, False))
+    assert torch.equal(cached, uncached)
+
+
+@pytest.mark.parametrize("attention", ["none", "additive", "dot"])
+@pytest.mark.parametrize("cell", ["rnn", "gru"])  # not every CPU has torch's LSTM in bfloat16
+def test_a_recurrent_model_decodes_under_autocast(cell, attention):
+    config = RecurrentConfig(17, 19, hidden_size=14, max_len=23, cell=cell, attention=attention)
+    model = randomised(RecurrentEncoderDecoder(config)).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cached, uncached = (greedy_decode(model, ids(7, 7).fill_(5), 5, use_cache=choice) for choice in (True, False))
+    assert torch.equal(cached, uncached)
 
 
 def test_sequences_stop_at_different_times():

@@ -1,12 +1,19 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from companion import (
+    Decoder,
+    DecoderLayer,
+    Encoder,
+    EncoderLayer,
     KVCache,
     MultiHeadAttention,
     RotaryPositionalEmbedding,
+    attention_weights,
     causal_mask,
+    combine_masks,
     merge_heads,
     scaled_dot_product_attention,
     split_heads,
@@ -165,6 +172,21 @@ def test_the_cache_does_not_stretch_or_round_what_it_is_given(tokens):
         cache.append(tokens, tokens)
 
 
+@torch.no_grad()
+def test_a_cache_made_before_autocast_says_what_to_make():
+    attention, cache = layer().float(), KVCache(BATCH, HEADS, TARGET_LEN, HEAD_DIM)
+    rotary = MultiHeadAttention(12, 3, rotary=RotaryPositionalEmbedding(4, 16))
+    halves = KVCache(BATCH, 3, TARGET_LEN, 4, dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        message = (
+            "made for torch.float32 .* got torch.bfloat16 .* make a new cache for these, and under autocast with its"
+        )
+        with pytest.raises(ValueError, match=message):
+            attention(normal(BATCH, 3, D_MODEL, dtype=torch.float32), cache=cache)
+        rotary(normal(BATCH, 3, 12, dtype=torch.float32), cache=halves)
+    assert halves.length == 3
+
+
 def test_dropout_only_while_training(implementation):
     attention, x = layer(dropout=0.5, implementation=implementation), normal(BATCH, TARGET_LEN, D_MODEL)
     assert torch.equal(attention(x), attention(x))
@@ -186,6 +208,58 @@ def test_errors_say_what_to_do():
         attention(normal(BATCH, TARGET_LEN, 5))
     with pytest.raises(ValueError, match="memory has shape"):
         attention(x, normal(BATCH, SOURCE_LEN, 5))
+
+
+NO_MASKS = {
+    "float32": torch.ones(SOURCE_LEN),
+    "numpy.ndarray": np.ones((TARGET_LEN, SOURCE_LEN), dtype=bool),
+    "list": [[True] * SOURCE_LEN] * TARGET_LEN,
+    "str": "causal",
+    "bool": True,
+}
+
+
+@pytest.mark.parametrize(("kind", "mask"), NO_MASKS.items(), ids=NO_MASKS)
+def test_what_is_no_mask_is_told_what_a_mask_is(kind, mask):
+    x, memory = normal(BATCH, TARGET_LEN, D_MODEL), normal(BATCH, SOURCE_LEN, D_MODEL)
+    sizes = D_MODEL, HEADS, 13
+    calls = [
+        lambda: layer()(x, memory, mask),
+        lambda: layer()(x, mask=mask),
+        lambda: randomised(EncoderLayer(*sizes))(x, mask),
+        lambda: randomised(Encoder(2, *sizes))(x, mask),
+        lambda: randomised(DecoderLayer(*sizes))(x, memory, mask),
+        lambda: randomised(Decoder(2, *sizes))(x, memory, None, mask),
+        lambda: scaled_dot_product_attention(x, memory, memory, mask),
+        lambda: scaled_dot_product_attention(x, memory, memory, mask, causal=True, implementation="reference"),
+        lambda: attention_weights(x, memory, mask, causal=True),
+        lambda: combine_masks(None, mask),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=rf"^a mask must be a bool tensor in which True .* got {kind}; "):
+            call()
+
+
+def test_called_as_torchs_layer_is_it_says_what_the_third_argument_is():
+    x = normal(BATCH, TARGET_LEN, D_MODEL)
+    message = "a mask must be a bool tensor .* got float64; .* the layer takes query, memory and mask: the memory gives"
+    with pytest.raises(TypeError, match=message) as told:
+        layer()(x, x, x)
+    assert "mask[:, None]" not in str(told.value)
+    with pytest.raises(
+        TypeError, match=r"got list; for an array or a list pass torch.as_tensor\(mask\), .* pass mask == 0$"
+    ):
+        layer()(x, mask=[True])
+
+
+@pytest.mark.parametrize("sizes", [(1, 2), (2, 1), (2, 3)], ids=str)
+def test_a_memory_of_another_batch_is_not_stretched(sizes):
+    query, memory = normal(sizes[0], TARGET_LEN, D_MODEL), normal(sizes[1], SOURCE_LEN, D_MODEL)
+    message = "query and memory must have the same batch size, got {} and {} .* expand the one".format(*sizes)
+    options = D_MODEL, HEADS, 13
+    for attend in (layer(), randomised(DecoderLayer(*options)), randomised(Decoder(2, *options))):
+        with pytest.raises(ValueError, match=message):
+            attend(query, memory)
 
 
 def rotary_layer(implementation="fused"):

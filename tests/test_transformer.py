@@ -5,7 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from companion import Transformer, TransformerConfig, sinusoidal_encoding
+from companion import (
+    RecurrentConfig,
+    RecurrentEncoderDecoder,
+    Transformer,
+    TransformerConfig,
+    greedy_decode,
+    sinusoidal_encoding,
+)
 from tests.helpers import assert_close, config, ids, small_model, target_ids
 
 SOURCE_LENGTHS, TARGET_LENGTHS = (5, 3), (7, 4)
@@ -246,3 +253,73 @@ def test_values_that_make_no_model_are_refused(changes, message):
 def test_ids_that_do_not_fit_are_refused(tokens, message):
     with pytest.raises(ValueError, match=message):
         small_model()(tokens, target_ids(3))
+
+
+def recurrent_model():
+    return RecurrentEncoderDecoder(RecurrentConfig(17, 19, hidden_size=14, max_len=23, attention="additive"))
+
+
+both_models = pytest.mark.parametrize("make", [small_model, recurrent_model])
+
+
+@both_models
+def test_an_id_that_is_not_in_the_vocabulary_is_named_with_its_place(make):
+    model = make()
+    source, target = batch()
+    big, negative, last = source.clone(), target.clone(), target.clone()
+    big[1, 2], negative[0, 1], last[0, -1] = 17, -100, 19
+    found = (
+        r"source_ids\[1, 2\] is 17, which is not in the source vocabulary of 17 tokens, 0 to 16: make the model with a"
+    )
+    for call in (lambda: model(big, target), lambda: model.loss(big, target), lambda: greedy_decode(model, big)):
+        with pytest.raises(ValueError, match=found):
+            call()
+    found = (
+        r"target_ids\[0, 1\] is -100, which is not in the target vocabulary of 19 tokens, .* with the model's pad_id"
+    )
+    for call in (lambda: model(source, negative), lambda: model.loss(source, negative)):
+        with pytest.raises(ValueError, match=found):
+            call()
+    with pytest.raises(ValueError, match=rf"target_ids\[0, {last.size(1) - 1}\] is 19, which is not in the target"):
+        model.loss(source, last)  # the last is a label and nothing else
+    last[0, -1] = -100  # which torch's cross-entropy leaves out in silence
+    with pytest.raises(ValueError, match=rf"target_ids\[0, {last.size(1) - 1}\] is -100, which is not in the target"):
+        model.loss(source, last)
+
+
+@both_models
+def test_what_are_no_ids_are_refused(make):
+    model = make()
+    source, target = batch()
+    for wrong, got in (
+        (source.bool(), "torch.bool"),
+        (source.to(torch.uint8), "torch.uint8"),
+        (source[0], "torch.int64"),
+    ):
+        with pytest.raises(ValueError, match=rf"source_ids must be int64 or int32 integers of shape .* got {got}"):
+            model(wrong, target)
+    for wrong, got in ((source.tolist(), "list"), (source.numpy(), "numpy.ndarray")):
+        with pytest.raises(TypeError, match=f"source_ids must be a tensor of integers, got {got}: pass torch.tensor"):
+            model(wrong, target)
+        with pytest.raises(TypeError, match="target_ids must be a tensor of integers"):
+            model.loss(source, target.tolist())
+    assert torch.equal(model(source.int(), target.int()), model(source, target))
+
+
+@both_models
+@pytest.mark.parametrize("sizes", [(2, 1), (1, 2), (2, 3)], ids=str)
+def test_batches_of_two_sizes_are_refused(make, sizes):
+    model = make()
+    source, target = ids(*[5] * sizes[0]), target_ids(*[7] * sizes[1])
+    message = "source_ids and target_ids must have the same batch size, got {} and {}".format(*sizes)
+    for call in (model, model.loss):
+        with pytest.raises(ValueError, match=message):
+            call(source, target)
+    memory, mask = model.encode(source), model.source_mask(source)
+    with pytest.raises(
+        ValueError, match="target_ids and memory must have the same batch size, got {1} and {0}".format(*sizes)
+    ):
+        model.decode(target, memory, mask)
+    memory, mask = model.encode(source[:1].repeat(sizes[1], 1)), model.source_mask(source[:1].repeat(5, 1))
+    with pytest.raises(ValueError, match=r"a mask of shape \(5, 1, 1, 5\) does not broadcast"):
+        model.decode(target, memory, mask)
