@@ -70,4 +70,4 @@ def test_files_are_small():
     lines = {path: len(path.read_text(encoding="utf8").splitlines()) for path in sources() if module_of(path) in FLOOR}
     assert {path.name: count for path, count in lines.items() if count > MAX_LINES} == {}
     not_core = {"__main__", "recurrent", "additive"}  # the commands, and what came before the Transformer
-    assert sum(count for path, count in lines.items() if module_of(path) not in not_core) < 2250
+    assert sum(count for path, count in lines.items() if module_of(path) not in not_core) < 2400
