@@ -59,13 +59,10 @@ def check_ids(side: str, token_ids: Tensor, vocab_size: int) -> None:
     outside = (token_ids < 0) | (token_ids >= vocab_size)
     if outside.any():
         row, position = outside.nonzero()[0].tolist()
-        found = int(token_ids[row, position])
-        remedy = "fill what is to be left out with the model's pad_id"
-        if found >= 0:
-            remedy = f"make the model with a {side}_vocab_size that has room for it, or encode with its own tokenizer"
         raise ValueError(
-            f"{side}_ids[{row}, {position}] is {found}, which is not in the {side} vocabulary "
-            f"of {vocab_size} tokens, 0 to {vocab_size - 1}: {remedy}"
+            f"{side}_ids[{row}, {position}] is {token_ids[row, position]}, which is not in the {side} vocabulary of "
+            f"{vocab_size} tokens, 0 to {vocab_size - 1}: make the model with a larger {side}_vocab_size, "
+            "or fill what is to be left out with its pad_id"
         )
 
 
