@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from companion._config import check_kinds
+from companion._config import check_kinds, check_tokenizers
 from companion.data import Batch, TranslationTask, length_bucketed_batches
 from companion.transformer import Transformer
 
@@ -84,9 +84,13 @@ class Trainer:
         model: trained in place, on the device it is on; `averaged_model` gives the one to use.
         task: pairs to learn from, with their tokenizers.
         config: how to train.
+
+    Raises:
+        ValueError: if the model was made for other tokenizers than the task's, or no pair fits its max_len.
     """
 
     def __init__(self, model: Transformer, task: TranslationTask, config: TrainingConfig | None = None) -> None:
+        check_tokenizers(model.config, task)
         self.model = model
         self.config = config or TrainingConfig()
         self.step = 0
