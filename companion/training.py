@@ -118,9 +118,9 @@ class Trainer:
         report = _progress(self.config.steps, self.step) if progress else None
         device = next(self.model.parameters()).device
         # Dropout is seeded step by step, without touching the random state of whoever calls.
-        on_gpu = device.type == "cuda"
-        seed_dropout = torch.cuda.manual_seed if on_gpu else torch.default_generator.manual_seed
-        with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        on_gpu = device.type != "cpu"  # "cuda", or "mps" on a Mac
+        seed_dropout = torch.get_device_module(device).manual_seed if on_gpu else torch.default_generator.manual_seed
+        with torch.random.fork_rng([device] if on_gpu else [], device_type=device.type if on_gpu else None):
             for batch in self._remaining_batches():
                 seed_dropout(self.config.seed * 1_000_003 + self.step)
                 self.losses.append(self._update(batch.to(device)))
