@@ -32,3 +32,17 @@ def check_special_ids(config: Any) -> None:
             f"pad_id ({config.pad_id}), bos_id ({config.bos_id}) and eos_id ({config.eos_id}) must differ and lie in "
             f"both vocabularies ({config.source_vocab_size} and {config.target_vocab_size} tokens)"
         )
+
+
+def check_tokenizers(config: Any, tokenizers: Any) -> None:
+    """Refuse the config of a model that has too few tokens for its tokenizers, or other special ids than they have."""
+    for side in ("source", "target"):
+        tokenizer = getattr(tokenizers, f"{side}_tokenizer")
+        needed = {name: getattr(tokenizer, name) for name in ("pad_id", "bos_id", "eos_id")}
+        for name, theirs in {f"{side}_vocab_size": len(tokenizer), **needed}.items():
+            ours = getattr(config, name)
+            if ours < theirs or (name in needed and ours != theirs):  # a vocabulary may have room to spare
+                raise ValueError(
+                    f"the model's {name} ({ours}) does not fit the {side} tokenizer, which needs {theirs}: "
+                    f"make the model with {name}={theirs}, or take the tokenizers it was made for"
+                )

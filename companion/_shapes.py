@@ -48,7 +48,8 @@ def check_ids(side: str, token_ids: Tensor, vocab_size: int) -> None:
     vocabulary ends in a device-side assert that names none; the same call on the CPU says which.
     """
     if not isinstance(token_ids, Tensor):
-        raise TypeError(f"{side}_ids must be a tensor of integers, got {_kind(token_ids)}: pass torch.tensor of it")
+        got = type(token_ids).__name__
+        raise TypeError(f"{side}_ids must be a tensor of integers, got {got}: pass torch.as_tensor({side}_ids)")
     if token_ids.dim() != 2 or token_ids.dtype not in (torch.int64, torch.int32):
         raise ValueError(
             f"{side}_ids must be int64 or int32 integers of shape (batch, length), "
@@ -59,13 +60,10 @@ def check_ids(side: str, token_ids: Tensor, vocab_size: int) -> None:
     outside = (token_ids < 0) | (token_ids >= vocab_size)
     if outside.any():
         row, position = outside.nonzero()[0].tolist()
-        found = int(token_ids[row, position])
-        remedy = "fill what is to be left out with the model's pad_id"
-        if found >= 0:
-            remedy = f"make the model with a {side}_vocab_size that has room for it, or encode with its own tokenizer"
         raise ValueError(
-            f"{side}_ids[{row}, {position}] is {found}, which is not in the {side} vocabulary "
-            f"of {vocab_size} tokens, 0 to {vocab_size - 1}: {remedy}"
+            f"{side}_ids[{row}, {position}] is {token_ids[row, position]}, which is not in the {side} vocabulary of "
+            f"{vocab_size} tokens, 0 to {vocab_size - 1}: make the model with a larger {side}_vocab_size, "
+            "or fill what is to be left out with its pad_id"
         )
 
 
@@ -85,18 +83,12 @@ def check_mask_dtype(mask: Tensor, hint: str = "") -> None:
     if isinstance(mask, Tensor):
         got, first = str(mask.dtype).removeprefix("torch."), ""
     else:
-        got, first = _kind(mask), "for an array or a list pass torch.as_tensor(mask), "
+        got, first = type(mask).__name__, "for an array or a list pass torch.as_tensor(mask), "
     raise TypeError(
         f"a mask must be a bool tensor in which True means 'may attend', got {got}; {first}"
         "for ones and zeros (1 = may attend) pass mask.bool(), "
         f"for a float mask of zeros and -inf pass mask == 0{hint}"
     )
-
-
-def _kind(value: object) -> str:
-    """Name a value's type with its module, but for Python's own: numpy.ndarray, list."""
-    kind = type(value)
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def check_mask(mask: Tensor, scores: tuple[int, ...]) -> None:
@@ -125,12 +117,14 @@ def check_attention_inputs(query: Tensor, key: Tensor, value: Tensor | None, mas
             f"there must be one value for each key, got {key.size(-2)} keys and {value.size(-2)} values "
             f"(shapes {tuple(key.shape)} and {tuple(value.shape)})"
         )
-    try:
-        batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
-        torch.broadcast_shapes(batch, batch if value is None else value.shape[:-2])
-    except RuntimeError:
-        tensors = [("query", query), ("key", key), *([] if value is None else [("value", value)])]
-        shapes = " and ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors)
-        raise ValueError(f"the dimensions before the last two, batch and heads, must broadcast, got {shapes}") from None
+    shapes = [tuple(tensor.shape) for tensor in (query, key, value) if tensor is not None]
+    batch = shapes[0][:-2]
+    if any(shape[:-2] != batch for shape in shapes):  # seldom, and asking torch takes longer than looking
+        try:
+            torch.broadcast_shapes(*(shape[:-2] for shape in shapes))
+        except RuntimeError:
+            names = "query, key and value" if value is not None else "query and key"
+            raise ValueError(f"the batches and heads of {names} must broadcast, got shapes {shapes}") from None
+        batch = torch.broadcast_shapes(*(shape[:-2] for shape in shapes[:2]))
     if mask is not None:
         check_mask(mask, (*batch, query.size(-2), key.size(-2)))

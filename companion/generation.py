@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from companion._config import check_tokenizers
 from companion._shapes import check_length
 from companion.data import Tokenizer, pad_batch
 from companion.transformer import Transformer
@@ -80,7 +81,7 @@ def greedy_decode(
 def translate(
     model: Transformer, tokenizers: HasTokenizers, texts: Sequence[str], *, batch_size: int = 256
 ) -> list[str]:
-    """Translate texts greedily.
+    """Translate texts greedily. A text with nothing in it becomes an empty text, whatever the model would write.
 
     Args:
         model: the trained model.
@@ -89,18 +90,21 @@ def translate(
         batch_size: how many to decode at a time.
 
     Raises:
-        ValueError: if a text is longer than the model's max_len, or `batch_size` is less than 1.
+        ValueError: if a text is longer than the model's max_len, `batch_size` is less than 1, or the model was made
+            for other tokenizers.
         TypeError: if `texts` is a single string.
     """
     if isinstance(texts, str):
         raise TypeError(f"texts must be a list of strings, got one string: pass [{texts!r}]")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    check_tokenizers(model.config, tokenizers)
     device = next(model.parameters()).device
     encoded = tokenizers.source_tokenizer.encode_batch(texts)
-    by_length = sorted(range(len(texts)), key=lambda i: len(encoded[i]))  # little padding
+    filled = [i for i, ids in enumerate(encoded) if len(ids) > 1]  # with more than an eos
+    by_length = sorted(filled, key=lambda i: len(encoded[i]))  # little padding
     translations = [""] * len(texts)
-    for start in range(0, len(texts), batch_size):
+    for start in range(0, len(by_length), batch_size):
         rows = by_length[start : start + batch_size]
         source_ids = pad_batch([encoded[i] for i in rows], model.config.pad_id).to(device)
         for i, ids in zip(rows, greedy_decode(model, source_ids).tolist(), strict=True):

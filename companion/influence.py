@@ -25,12 +25,19 @@ def influence(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
     Raises:
         ValueError: if `x` or what the function returns is not one sequence of vectors.
+        TypeError: if one of them is no tensor, or `x` holds whole numbers.
     """
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x must be a tensor of floats, got {got}: ids have no derivatives, their embeddings do")
     if x.dim() != 3 or x.size(0) != 1:
         raise ValueError(f"x must be one sequence, of shape (1, length, features), got {tuple(x.shape)}")
 
     def outputs(point: Tensor) -> Tensor:
         y = function(point)
+        if not isinstance(y, Tensor):
+            got = type(y).__name__
+            raise TypeError(f"the function must return one tensor, got {got}: of torch's attention take the first, [0]")
         if y.dim() != 3 or y.size(0) != 1:
             raise ValueError(f"the function must return one sequence (1, length, features), got {tuple(y.shape)}")
         return y[0]  # (T, V)

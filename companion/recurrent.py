@@ -99,15 +99,15 @@ class RecurrentEncoderDecoder(nn.Module):
 
     def forward(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         """Predict every next target token: (B, S) and (B, T), beginning with bos, to logits (B, T, V)."""
-        memory = self.encode(source_ids)
-        check_batch("source_ids", source_ids, "target_ids", target_ids)
-        return self.decode(target_ids, memory, self.source_mask(source_ids))
+        return self.decode(target_ids, self.encode(source_ids), self.source_mask(source_ids))
 
     def loss(self, source_ids: Tensor, target_ids: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross-entropy, in nats per real target token; shifts by itself, as `Transformer.loss`."""
         check_ids("target", target_ids, self.config.target_vocab_size)
         labels = target_ids[:, 1:]
         real = labels != self.config.pad_id
+        if not real.any():
+            raise ValueError("no target token to predict: target_ids must be bos, the tokens, eos, then padding")
         logits = self(source_ids, target_ids[:, :-1])[real]  # (real tokens, V)
         return F.cross_entropy(logits, labels[real], label_smoothing=label_smoothing)
 
@@ -120,6 +120,9 @@ class RecurrentEncoderDecoder(nn.Module):
         check_ids("source", source_ids, self.config.source_vocab_size)
         check_length(source_ids.size(1), self.config.max_len)
         lengths = (source_ids != self.config.pad_id).sum(dim=1).cpu()
+        if not lengths.all():
+            empty = int(lengths.argmin())
+            raise ValueError(f"source_ids[{empty}] holds nothing but padding: a source has at least its eos")
         # Packing keeps the backward direction from reading the padding first.
         packed = pack_padded_sequence(
             self.source_embedding(source_ids), lengths, batch_first=True, enforce_sorted=False
@@ -180,7 +183,7 @@ class RecurrentEncoderDecoder(nn.Module):
 
     def _states(self, target_ids: Tensor, memory: Tensor, memory_mask: Tensor, cache: RecurrentState | None) -> Tensor:
         check_ids("target", target_ids, self.config.target_vocab_size)
-        check_batch("target_ids", target_ids, "memory", memory)
+        check_batch("target_ids", target_ids, "the memory of the sources", memory)
         check_mask(memory_mask, (memory.size(0), 1, 1, memory.size(1)))
         check_length(target_ids.size(1), self.config.max_len)
         start = cache.state if cache is not None else None

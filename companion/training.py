@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from companion._config import check_kinds
+from companion._config import check_kinds, check_tokenizers
 from companion.data import Batch, TranslationTask, length_bucketed_batches
 from companion.transformer import Transformer
 
@@ -84,9 +84,13 @@ class Trainer:
         model: trained in place, on the device it is on; `averaged_model` gives the one to use.
         task: pairs to learn from, with their tokenizers.
         config: how to train.
+
+    Raises:
+        ValueError: if the model was made for other tokenizers than the task's, or no pair fits its max_len.
     """
 
     def __init__(self, model: Transformer, task: TranslationTask, config: TrainingConfig | None = None) -> None:
+        check_tokenizers(model.config, task)
         self.model = model
         self.config = config or TrainingConfig()
         self.step = 0
@@ -114,9 +118,9 @@ class Trainer:
         report = _progress(self.config.steps, self.step) if progress else None
         device = next(self.model.parameters()).device
         # Dropout is seeded step by step, without touching the random state of whoever calls.
-        on_gpu = device.type == "cuda"
-        seed_dropout = torch.cuda.manual_seed if on_gpu else torch.default_generator.manual_seed
-        with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        on_gpu = device.type != "cpu"  # "cuda", or "mps" on a Mac
+        seed_dropout = torch.get_device_module(device).manual_seed if on_gpu else torch.default_generator.manual_seed
+        with torch.random.fork_rng([device] if on_gpu else [], device_type=device.type if on_gpu else None):
             for batch in self._remaining_batches():
                 seed_dropout(self.config.seed * 1_000_003 + self.step)
                 self.losses.append(self._update(batch.to(device)))

@@ -210,15 +210,13 @@ class Transformer(nn.Module):
         return self.decoder.make_cache(memory.size(0), max_len, memory.size(1), device=memory.device, dtype=dtype)
 
     def _hidden(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
-        memory = self.encode(source_ids)
-        check_batch("source_ids", source_ids, "target_ids", target_ids)
-        return self._decode(target_ids, memory, self.source_mask(source_ids))  # (B, T, D)
+        return self._decode(target_ids, self.encode(source_ids), self.source_mask(source_ids))  # (B, T, D)
 
     def _decode(
         self, target_ids: Tensor, memory: Tensor, memory_mask: Tensor | None, cache: list[LayerCache] | None = None
     ) -> Tensor:
         check_ids("target", target_ids, self.config.target_vocab_size)
-        check_batch("target_ids", target_ids, "memory", memory)
+        check_batch("target_ids", target_ids, "the memory of the sources", memory)
         start = 0 if cache is None else cache[0].self_attention.length
         x = self._embed(self.target_embedding, target_ids, start)
         # The target's padding is on the right, where the causal mask already hides it from every real token.

@@ -1,9 +1,17 @@
 import pytest
 import torch
 
-from companion import RecurrentConfig, RecurrentEncoderDecoder, exact_match, greedy_decode, translate
+from companion import (
+    RecurrentConfig,
+    RecurrentEncoderDecoder,
+    Trainer,
+    Transformer,
+    exact_match,
+    greedy_decode,
+    translate,
+)
 from companion.generation import evaluating
-from tests.helpers import assert_close, ids, randomised, small_model, small_task
+from tests.helpers import assert_close, config, ids, randomised, small_model, small_task
 
 PAD, BOS, EOS = 0, 1, 2
 
@@ -54,8 +62,8 @@ def test_a_cache_is_in_the_dtype_of_the_projections_under_autocast(implementatio
 @pytest.mark.parametrize("attention", ["none", "additive", "dot"])
 @pytest.mark.parametrize("cell", ["rnn", "gru"])  # not every CPU has torch's LSTM in bfloat16
 def test_a_recurrent_model_decodes_under_autocast(cell, attention):
-    config = RecurrentConfig(17, 19, hidden_size=14, max_len=23, cell=cell, attention=attention)
-    model = randomised(RecurrentEncoderDecoder(config)).float()
+    sizes = RecurrentConfig(17, 19, hidden_size=14, max_len=23, cell=cell, attention=attention)
+    model = randomised(RecurrentEncoderDecoder(sizes)).float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         cached, uncached = (greedy_decode(model, ids(7, 7).fill_(5), 5, use_cache=choice) for choice in (True, False))
     assert torch.equal(cached, uncached)
@@ -140,6 +148,49 @@ def test_translate_keeps_the_order():
     assert translate(model, task, texts) == one_by_one
     assert translate(model, task, texts, batch_size=3) == one_by_one
     assert translate(model, task, []) == []
+
+
+def test_an_empty_text_becomes_an_empty_text():
+    model, task = model_and_task()
+    one = translate(model, task, ["one"])[0]
+    assert one
+    assert translate(model, task, ["", "one", " \n\u2581 ", "one"], batch_size=1) == ["", one, "", one]
+    assert translate(model, task, ["", ""]) == ["", ""]
+    assert exact_match(model, task, [("", ""), (" ", "one")]) == 0.5
+    assert greedy_decode(model, torch.empty(0, 3, dtype=torch.long)).shape[0] == 0
+
+
+OTHER_TOKENIZERS = {
+    "source_vocab_size": (
+        10,
+        r"source_vocab_size \(10\) does not fit the source tokenizer, which needs {source}: make",
+    ),
+    "target_vocab_size": (
+        10,
+        r"target_vocab_size \(10\) does not fit .* make the model with target_vocab_size={target},",
+    ),
+    "pad_id": (5, r"the model's pad_id \(5\) does not fit the source tokenizer, which needs 0: .* with pad_id=0, or"),
+    "bos_id": (6, r"the model's bos_id \(6\) does not fit the source tokenizer, which needs 1: .* with bos_id=1, or"),
+    "eos_id": (7, r"the model's eos_id \(7\) does not fit the source tokenizer, which needs 2: .* with eos_id=2, or"),
+}
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [(name, *rest) for name, rest in OTHER_TOKENIZERS.items()])
+@pytest.mark.parametrize(("kind", "make"), [(Transformer, config), (RecurrentEncoderDecoder, RecurrentConfig)])
+def test_a_model_made_for_other_tokenizers_is_refused(kind, make, name, value, message):
+    task = small_task()
+    sizes = {side: len(getattr(task, f"{side}_tokenizer")) for side in ("source", "target")}
+    vocabularies = {f"{side}_vocab_size": size for side, size in sizes.items()}
+    model = kind(make(**{**vocabularies, name: value}))
+    calls = [
+        lambda: translate(model, task, ["one"]),
+        lambda: exact_match(model, task, task.test),
+        lambda: Trainer(model, task),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=message.format(**sizes)):
+            call()
+    Trainer(kind(make(**{side: size + 3 for side, size in vocabularies.items()})), task)  # room to spare is no fault
 
 
 def test_exact_match_is_the_share_of_right_translations():

@@ -30,3 +30,14 @@ def test_other_shapes_are_refused():
         influence(lambda x: x, torch.zeros(2, 3, 4))
     with pytest.raises(ValueError, match=r"must return one sequence .* got \(1, 4\)"):
         influence(lambda x: x.sum(dim=1), torch.zeros(1, 3, 4))
+
+
+def test_what_has_no_derivatives_is_refused():
+    with pytest.raises(TypeError, match=r"x must be a tensor of floats, got torch.int64: ids have no derivatives"):
+        influence(lambda x: x, torch.ones(1, 3, 4, dtype=torch.long))
+    with pytest.raises(TypeError, match="x must be a tensor of floats, got list"):
+        influence(lambda x: x, [[[1.0]]])
+    with pytest.raises(
+        TypeError, match=r"must return one tensor, got tuple: of torch's attention take the first, \[0\]"
+    ):
+        influence(lambda x: (x, None), torch.zeros(1, 3, 4))

@@ -212,7 +212,7 @@ def test_errors_say_what_to_do():
 
 NO_MASKS = {
     "float32": torch.ones(SOURCE_LEN),
-    "numpy.ndarray": np.ones((TARGET_LEN, SOURCE_LEN), dtype=bool),
+    "ndarray": np.ones((TARGET_LEN, SOURCE_LEN), dtype=bool),
     "list": [[True] * SOURCE_LEN] * TARGET_LEN,
     "str": "causal",
     "bool": True,

@@ -143,10 +143,3 @@ def test_version():
         assert companion.__version__ == version("transformer-companion")
     except PackageNotFoundError:
         pytest.skip("the companion is imported from its folder, not installed")
-
-
-def test_default_device():
-    import torch
-
-    expected = "cuda" if torch.cuda.is_available() else "cpu"
-    assert companion.default_device() == torch.device(expected)

@@ -208,3 +208,9 @@ def test_errors_say_what_to_do():
         one.encode(ids(24))
     with pytest.raises(ValueError, match=r"a sequence of 24 tokens does not fit max_len \(23\)"):
         one(source, target_ids(24, 24))
+    padding = source.clone()
+    padding[1] = 0
+    with pytest.raises(ValueError, match=r"source_ids\[1\] holds nothing but padding: a source has at least its eos"):
+        one(padding, target_ids(4, 4))
+    with pytest.raises(ValueError, match="no target token to predict: target_ids must be bos, the tokens, eos"):
+        one.loss(source, target_ids(1, 1))

@@ -113,6 +113,31 @@ def test_a_string_is_not_a_list_of_tokens():
         viz.plot_attention(torch.zeros(3, 3), "abc")
 
 
+NO_TOKENS = {
+    "ids": ([1, 2, 3], r"must be strings, got 1 \(int\): tokenizer.tokens\(ids\) turns ids into strings$"),
+    "mixed": (["a", None, "c"], r"must be strings, got None \(NoneType\): "),
+    "range": (range(3), r"must be strings, got 0 \(int\): "),
+    "array": (
+        np.array(["a", "b", "c"]),
+        r"must be a list of strings, got ndarray: pass list\(tokens\), or tokens.tolist",
+    ),
+    "array of ids": (np.arange(3), "must be a list of strings, got ndarray: "),
+    "tensor": (torch.arange(3), "must be a list of strings, got Tensor: "),
+    "generator": ((letter for letter in "abc"), "must be a list of strings, got generator: "),
+}
+
+
+@pytest.mark.parametrize(("tokens", "message"), NO_TOKENS.values(), ids=NO_TOKENS)
+def test_tokens_are_strings(tokens, message):
+    for draw in (viz.plot_attention, viz.AttentionExplorer, viz.HeadsSideBySide, viz.MaskLab):
+        with pytest.raises(TypeError, match=f"^query tokens {message}"):
+            draw(torch.zeros(3, 3), tokens)
+        with pytest.raises(TypeError, match=f"^key tokens {message}"):
+            draw(torch.zeros(3, 3), ["a", "b", "c"], tokens)
+    with pytest.raises(TypeError, match=f"^query tokens {message}"):
+        viz.plot_mask(causal_mask(3), tokens)
+
+
 # Attention maps
 
 

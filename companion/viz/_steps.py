@@ -56,7 +56,7 @@ def collect(model: Transformer, source_ids: Tensor, target_ids: Tensor) -> dict[
     """
     if model.config.norm_first:
         raise ValueError("the map draws the paper's post-norm: pass a model with norm_first=False")
-    model = copy.deepcopy(model).double().cpu().eval()
+    model = copy.deepcopy(model).cpu().double().eval()  # in this order: not every GPU has float64
     source_ids, target_ids = source_ids.cpu(), target_ids.cpu()
     calls = run_and_listen(model, source_ids, target_ids)
     found: dict[str, Tensor] = {}

@@ -55,11 +55,22 @@ def hundredths(values: np.ndarray) -> np.ndarray:
 def check_tokens(
     shape: tuple[int, ...], query_tokens: Sequence[str], key_tokens: Sequence[str], what: str = "weights"
 ) -> None:
-    """Refuse tokens that are not as many as the rows (queries) and columns (keys) of a matrix (..., Q, K)."""
+    """Refuse tokens that are not strings, as many as the rows (queries) and columns (keys) of a matrix (..., Q, K)."""
     sides = [("rows", shape[-2], "query", query_tokens), ("columns", shape[-1], "key", key_tokens)]
     for side, count, kind, tokens in sides:
         if isinstance(tokens, str):
             raise TypeError(f"{kind} tokens must be a list of strings, got the string {tokens!r}: split it first")
+        if not isinstance(tokens, Sequence):  # an array or a tensor has no truth value of its own
+            got = type(tokens).__name__
+            raise TypeError(
+                f"{kind} tokens must be a list of strings, got {got}: pass list(tokens), or tokens.tolist()"
+            )
+        for token in tokens:
+            if not isinstance(token, str):
+                got = f"{token!r} ({type(token).__name__})"
+                raise TypeError(
+                    f"{kind} tokens must be strings, got {got}: tokenizer.tokens(ids) turns ids into strings"
+                )
         if len(tokens) != count:
             were = "token was" if len(tokens) == 1 else "tokens were"
             raise ValueError(f"{what} have {count} {side} but {len(tokens)} {kind} {were} given")
