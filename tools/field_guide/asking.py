@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion.checks import Check, HandedIn, Probe
+from companion.checks import Check, Probe
 
 from . import own_tests, parameters
-from .answers import Answer
+from .answers import Call
 
 Tests = dict[str, Callable[[], bool]]
 Test = Callable[..., bool]
@@ -19,14 +19,14 @@ CARRIES_ITEMS = ("x", "query", "key", "value", "memory", "h")
 
 
 class _Run:
-    """Calls a bug on a probe with some inputs replaced; of output and weights, the output."""
+    """Calls a bug on a probe with some inputs replaced."""
 
-    def __init__(self, check: Check, implementation: HandedIn) -> None:
-        self.check, self.implementation = check, implementation
+    def __init__(self, check: Check, call: Call) -> None:
+        self.check, self.call = check, call
 
     def __call__(self, probe: Probe, **changes: Any) -> Tensor:
-        value = self.implementation(**{**probe.inputs, **changes})
-        return value[0] if isinstance(value, tuple) else value
+        output: Tensor = self.call(**{**probe.inputs, **changes})
+        return output
 
     def mask(self, probe: Probe) -> Tensor:
         """Return a mask; what is not bool cannot be asked."""
@@ -41,24 +41,29 @@ class _Run:
 
     def positional(self, *args: Any) -> Any:
         """Call it as one would by hand."""
-        return self.implementation(**dict(zip(self.check.form.parameters, args, strict=True)))
+        return self.call(**dict(zip(self.check.form.parameters, args, strict=True)))
 
 
-def ask(check: Check, implementation: HandedIn, answers: list[Answer]) -> tuple[list[str], list[str]]:
-    """Return the names of the tests that a bug does not pass, and the parameters that it does not use."""
-    kinds = {answer.kind for answer in answers[: len(check.core)]}
+def ask(check: Check, call: Call, kinds: set[str]) -> tuple[list[str], list[str]]:
+    """Return the names of the tests that a bug does not pass, and the parameters that it does not use.
+
+    Args:
+        check: the bug's check.
+        call: calls the bug.
+        kinds: the kinds of its answers to the check's questions, edge cases aside.
+    """
     failed = [name for name, found in (("sizes", {"raised", "shape", "dtype"}), ("nan", {"nan"})) if kinds & found]
-    for name, test in _tests(check, _Run(check, implementation)).items():
+    for name, test in _tests(check, _Run(check, call)).items():
         try:
             passed = test()
         except Exception:  # the sizes do not fit, which is another test's business
             continue
         if not passed:
             failed.append(name)
-    idle = parameters.idle(check, implementation)
+    idle = parameters.idle(check, call)
     if idle:
         failed.append("without_gradient")
-    if check.form.what == "class" and parameters.hidden_on_a_fresh_layer(check, implementation, answers):
+    if check.form.what == "class" and "off" in kinds and parameters.hidden_on_a_fresh_layer(check, call):
         failed.append("fresh")
     return failed, idle
 
@@ -74,34 +79,33 @@ def _tests(check: Check, run: _Run) -> Tests:
 
 
 def _of_attention(check: Check, run: _Run) -> Tests:
-    causal, padded = check.core[2:4] if check.name == "additive_attention" else check.core[1:3]
-    key = causal.inputs["key"]
+    probe = check.core[2 if check.name == "additive_attention" else 1]
+    key, causal = probe.inputs["key"], probe.inputs["mask"]
+    heads = key.dim() == 4
 
     def weights() -> Tensor:
-        if "value" not in causal.inputs:
-            return run(causal)
+        if "value" not in probe.inputs:
+            return run(probe)
         # With the identity for values, the output is the weights.
-        return run(causal, value=torch.eye(key.size(-2)).to(key).expand(*key.shape[:-1], -1))
+        return run(probe, value=torch.eye(key.size(-2)).to(key).expand(*key.shape[:-1], -1))
 
-    def layer(probe: Probe, mask: Tensor) -> Layer:
+    def layer(mask: Tensor) -> Layer:
         """Self-attention of an x (B, L, D), as a layer."""
 
         def attend(x: Tensor) -> Tensor:
-            x = x if key.dim() == 3 else x.unsqueeze(1).expand(-1, 2, -1, -1)
+            x = x.unsqueeze(1).expand(-1, 2, -1, -1) if heads else x
             inputs = {name: x for name in ("query", "key", "value") if name in probe.inputs}
             output = run(probe, **inputs, mask=mask)
-            return output if key.dim() == 3 else output.transpose(1, 2).flatten(2)
+            return output.transpose(1, 2).flatten(2) if heads else output
 
         return attend
 
     def obeys(test: Test) -> bool:
-        x = causal.inputs["query"] if key.dim() == 3 else causal.inputs["query"][:, 0]
-        lengths = torch.tensor([5, 3, 2][: x.size(0)])
-        seen = torch.arange(5) < lengths[:, None]
-        causal_mask = causal.inputs["mask"]
-        padding = seen[:, None] if key.dim() == 3 else seen[:, None, None]
-        return test(layer(causal, causal_mask), x, causal_mask.expand(x.size(0), -1, -1)) and test(
-            layer(causal, padding), x, seen[:, None].expand(-1, 5, -1)
+        x = probe.inputs["query"][:, 0] if heads else probe.inputs["query"]
+        seen = torch.arange(5) < torch.tensor([5, 3, 2][: x.size(0)])[:, None, None]
+        padding = seen[:, None] if heads else seen
+        return test(layer(causal), x, causal.expand(x.size(0), -1, -1)) and test(
+            layer(padding), x, seen.expand(-1, 5, -1)
         )
 
     return {
