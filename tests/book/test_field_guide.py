@@ -8,7 +8,7 @@ import torch
 from companion import check
 from companion.results import load_result
 from tools import field_guide
-from tools.field_guide import asking, ends, evidence, own_tests, pages, pictures, symptoms, training
+from tools.field_guide import answers, asking, ends, evidence, own_tests, pages, pictures, symptoms, training
 from tools.first_cell import ROOT
 
 PAGES = {path.stem: path.read_text(encoding="utf8") for path in sorted((ROOT / "book").glob("field_guide*.md"))}
@@ -67,9 +67,9 @@ def test_every_other_bug_has_its_entry(name):
 def test_what_is_right_passes_all_tests(name):
     one = check.CHECKS[name]
     right = one.hand_in(one.right)
-    answers = [evidence._answer(one, probe, right) for probe in one.probes if not probe.omit]
-    assert {answer.kind for answer in answers} == {"right"}
-    assert asking.ask(one, right, answers) == ([], [])
+    kinds = {answers.answer_to(one, probe, right).kind for probe in one.probes if not probe.omit}
+    assert kinds == {"right"}
+    assert asking.ask(one, right, kinds) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """Asking a bug the tests that a reader can run: each check's function is brought into the form that a test takes."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from companion.checks import Check, HandedIn, Probe
+from companion import causal_mask, combine_masks
+from companion.checks import Check, Probe
 
 from . import own_tests, parameters
-from .answers import Answer
+from .answers import Call
 
 Tests = dict[str, Callable[[], bool]]
 Test = Callable[..., bool]
@@ -19,14 +21,13 @@ CARRIES_ITEMS = ("x", "query", "key", "value", "memory", "h")
 
 
 class _Run:
-    """Calls a bug on a probe with some inputs replaced; of output and weights, the output."""
+    """Calls a bug on a probe with some inputs replaced."""
 
-    def __init__(self, check: Check, implementation: HandedIn) -> None:
-        self.check, self.implementation = check, implementation
+    def __init__(self, check: Check, call: Call) -> None:
+        self.check, self.call = check, call
 
     def __call__(self, probe: Probe, **changes: Any) -> Tensor:
-        value = self.implementation(**{**probe.inputs, **changes})
-        return value[0] if isinstance(value, tuple) else value
+        return self.call(**{**probe.inputs, **changes})
 
     def mask(self, probe: Probe) -> Tensor:
         """Return a mask; what is not bool cannot be asked."""
@@ -41,24 +42,29 @@ class _Run:
 
     def positional(self, *args: Any) -> Any:
         """Call it as one would by hand."""
-        return self.implementation(**dict(zip(self.check.form.parameters, args, strict=True)))
+        return self.call(**dict(zip(self.check.form.parameters, args, strict=True)))
 
 
-def ask(check: Check, implementation: HandedIn, answers: list[Answer]) -> tuple[list[str], list[str]]:
-    """Return the names of the tests that a bug does not pass, and the parameters that it does not use."""
-    kinds = {answer.kind for answer in answers[: len(check.core)]}
+def ask(check: Check, call: Call, kinds: set[str]) -> tuple[list[str], list[str]]:
+    """Return the names of the tests that a bug does not pass, and the parameters that it does not use.
+
+    Args:
+        check: the bug's check.
+        call: calls the bug.
+        kinds: the kinds of its answers to the check's questions, edge cases aside.
+    """
     failed = [name for name, found in (("sizes", {"raised", "shape", "dtype"}), ("nan", {"nan"})) if kinds & found]
-    for name, test in _tests(check, _Run(check, implementation)).items():
+    for name, test in _tests(check, _Run(check, call)).items():
         try:
             passed = test()
         except Exception:  # the sizes do not fit, which is another test's business
             continue
         if not passed:
             failed.append(name)
-    idle = parameters.idle(check, implementation)
+    idle = parameters.idle(check, call)
     if idle:
         failed.append("without_gradient")
-    if check.form.what == "class" and parameters.hidden_on_a_fresh_layer(check, implementation, answers):
+    if check.form.what == "class" and "off" in kinds and parameters.hidden_on_a_fresh_layer(check, call):
         failed.append("fresh")
     return failed, idle
 
@@ -74,68 +80,63 @@ def _tests(check: Check, run: _Run) -> Tests:
 
 
 def _of_attention(check: Check, run: _Run) -> Tests:
-    causal, padded = check.core[2:4] if check.name == "additive_attention" else check.core[1:3]
-    key = causal.inputs["key"]
+    probe = check.core[2 if check.name == "additive_attention" else 1]
+    key, causal = probe.inputs["key"], probe.inputs["mask"]
+    heads = key.dim() == 4
 
     def weights() -> Tensor:
-        if "value" not in causal.inputs:
-            return run(causal)
+        if "value" not in probe.inputs:
+            return run(probe)
         # With the identity for values, the output is the weights.
-        return run(causal, value=torch.eye(key.size(-2)).to(key).expand(*key.shape[:-1], -1))
+        return run(probe, value=torch.eye(key.size(-2)).to(key).expand(*key.shape[:-1], -1))
 
-    def layer(probe: Probe, mask: Tensor) -> Layer:
+    def layer(mask: Tensor) -> Layer:
         """Self-attention of an x (B, L, D), as a layer."""
 
         def attend(x: Tensor) -> Tensor:
-            x = x if key.dim() == 3 else x.unsqueeze(1).expand(-1, 2, -1, -1)
+            x = x.unsqueeze(1).expand(-1, 2, -1, -1) if heads else x
             inputs = {name: x for name in ("query", "key", "value") if name in probe.inputs}
             output = run(probe, **inputs, mask=mask)
-            return output if key.dim() == 3 else output.transpose(1, 2).flatten(2)
+            return output.transpose(1, 2).flatten(2) if heads else output
 
         return attend
 
     def obeys(test: Test) -> bool:
-        x = causal.inputs["query"] if key.dim() == 3 else causal.inputs["query"][:, 0]
-        lengths = torch.tensor([5, 3, 2][: x.size(0)])
-        seen = torch.arange(5) < lengths[:, None]
-        causal_mask = causal.inputs["mask"]
-        padding = seen[:, None] if key.dim() == 3 else seen[:, None, None]
-        return test(layer(causal, causal_mask), x, causal_mask.expand(x.size(0), -1, -1)) and test(
-            layer(causal, padding), x, seen[:, None].expand(-1, 5, -1)
-        )
+        x = probe.inputs["query"][:, 0] if heads else probe.inputs["query"]
+        padding = torch.arange(5) < torch.tensor([5, 3, 2][: x.size(0)])[:, None, None]  # (B, 1, L)
+        masks = ((causal, causal), (padding[:, None] if heads else padding, padding))  # for the layer, for the test
+        return all(test(layer(given), x, seen.expand(x.size(0), 5, 5)) for given, seen in masks)
 
-    return {
-        "rows_sum_to_one": lambda: own_tests.rows_sum_to_one(weights()),
-        "hides": lambda: obeys(own_tests.hides),
-        "shows": lambda: obeys(own_tests.shows),
-    }
+    return {"rows_sum_to_one": lambda: own_tests.rows_sum_to_one(weights()), **_hides_and_shows(obeys)}
+
+
+def _hides_and_shows(obeys: Callable[[Test], bool]) -> Tests:
+    return {"hides": partial(obeys, own_tests.hides), "shows": partial(obeys, own_tests.shows)}
 
 
 def _of_layers(check: Check, run: _Run) -> Tests:
     source = "query" if check.name == "multi_head" else "x"
-    pairs = []  # a probe, the input that is changed, and the mask between its tokens and the output's
+    decodes = check.name == "decoder_layer"
+    asked = []  # a probe, the input that is changed, and the mask between its tokens and the output's
     for probe in check.core:
-        x, memory = probe.inputs[source], probe.inputs.get("memory")
-        causal = torch.ones(x.size(1), x.size(1), dtype=torch.bool).tril() if check.name == "decoder_layer" else None
-        own = probe.inputs.get("mask")
-        if memory is None or check.name == "decoder_layer":
-            pairs.append((probe, source, _together(own, causal), x))
+        x, memory, mask = probe.inputs[source], probe.inputs.get("memory"), probe.inputs.get("mask")
+        if memory is None or decodes:
+            asked.append((probe, source, combine_masks(mask, causal_mask(x.size(1)) if decodes else None)))
         if memory is not None and memory.size(1) == x.size(1):
-            between = probe.inputs.get("memory_mask") if check.name == "decoder_layer" else own
-            pairs.append((probe, "memory", between, memory))
+            asked.append((probe, "memory", probe.inputs.get("memory_mask") if decodes else mask))
 
     def obeys(test: Test) -> bool:
-        for probe, name, mask, x in pairs:
-            mask = torch.ones(1, 1, dtype=torch.bool) if mask is None else mask
-            if mask.dim() == 4:
-                mask = mask.any(dim=1)
-            seen = mask.expand(x.size(0), x.size(1), x.size(1))
-            if not test(run.of(probe, name), x, seen):
-                return False
-        return True
+        return all(test(run.of(probe, name), probe.inputs[name], seen(probe, mask)) for probe, name, mask in asked)
 
-    tests = {"hides": lambda: obeys(own_tests.hides), "shows": lambda: obeys(own_tests.shows)}
-    if check.name != "decoder_layer":
+    def seen(probe: Probe, mask: Tensor | None) -> Tensor:
+        """Return a mask as a test takes it, (B, L, L): what at least one head may see."""
+        batch, length = probe.inputs[source].shape[:2]
+        if mask is None:
+            return torch.ones(batch, length, length, dtype=torch.bool)
+        return (mask.any(dim=1) if mask.dim() == 4 else mask).expand(batch, length, length)
+
+    tests = _hides_and_shows(obeys)
+    if not decodes:
         free = check.core[1] if check.name == "multi_head" else check.core[0]
         tests["order_does_not_matter"] = lambda: own_tests.order_does_not_matter(
             run.of(free, source), free.inputs[source]
@@ -146,20 +147,15 @@ def _of_layers(check: Check, run: _Run) -> Tests:
 def _of_caches(check: Check, run: _Run) -> Tests:
     probes = [p for p in check.core if p.inputs["key"].size(-1) == p.inputs["value"].size(-1)]
 
+    def attend(probe: Probe, x: Tensor) -> Tensor:
+        x = x.unsqueeze(1).expand(probe.inputs["key"].shape)
+        return run(probe, query=x, key=x, value=x).transpose(1, 2).flatten(2)
+
     def obeys(test: Test) -> bool:
-        for probe in probes:
-            key = probe.inputs["key"]
+        asked = [(partial(attend, probe), probe.inputs["key"][:, 0]) for probe in probes]
+        return all(test(layer, x, causal_mask(x.size(1)).expand(x.size(0), -1, -1)) for layer, x in asked)
 
-            def attend(x: Tensor, probe: Probe = probe, shape: torch.Size = key.shape) -> Tensor:
-                x = x.unsqueeze(1).expand(shape)
-                return run(probe, query=x, key=x, value=x).transpose(1, 2).flatten(2)
-
-            causal = torch.ones(key.size(2), key.size(2), dtype=torch.bool).tril()
-            if not test(attend, key[:, 0], causal.expand(key.size(0), -1, -1)):
-                return False
-        return True
-
-    return {"hides": lambda: obeys(own_tests.hides), "shows": lambda: obeys(own_tests.shows)}
+    return _hides_and_shows(obeys)
 
 
 def _later_ids_do_not_matter(run: _Run, probe: Probe) -> bool:
@@ -171,10 +167,6 @@ def _later_ids_do_not_matter(run: _Run, probe: Probe) -> bool:
         if ((run(probe, target_ids=changed) - before)[:, :place].abs() > 1e-6).any():
             return False
     return True
-
-
-def _together(one: Tensor | None, other: Tensor | None) -> Tensor | None:
-    return other if one is None else one if other is None else one & other
 
 
 def _items_do_not_meet(check: Check, run: _Run) -> bool:
@@ -226,11 +218,8 @@ def _of_merging(check: Check, run: _Run) -> Tests:
 
 
 def _of_positions(check: Check, run: _Run) -> Tests:
-    return {
-        "tokens_do_not_meet": lambda: own_tests.tokens_do_not_meet(
-            run.of(check.core[0], "x"), check.core[0].inputs["x"]
-        )
-    }
+    probe = check.core[0]
+    return {"tokens_do_not_meet": lambda: own_tests.tokens_do_not_meet(run.of(probe, "x"), probe.inputs["x"])}
 
 
 def _of_norms(check: Check, run: _Run) -> Tests:

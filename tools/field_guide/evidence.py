@@ -1,17 +1,16 @@
 """What a bug does: on each question of its check, and in each test that a reader could run."""
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from companion.checks import Bug, Check, HandedIn, Probe, Table, number, off_by
+from companion.checks import Bug, Check, Table, number
 
 from . import asking
-from .answers import Answer
+from .answers import Answer, answer_to, tensor_or_error, without_weights
 
 
 @dataclass(frozen=True)
@@ -37,49 +36,21 @@ class Shown:
 
 def show(check: Check, entry: Bug) -> Shown:
     """Run a bug's first form on everything there is to ask."""
-    implementation = check.implementations(entry)[0]
+    call = without_weights(check.implementations(entry)[0])
+
+    def output(**inputs: Any) -> Tensor | None:
+        found = tensor_or_error(call, inputs)
+        return found.double() if isinstance(found, Tensor) else None
+
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         torch.default_generator.manual_seed(0)
-        answers = [_answer(check, probe, implementation) for probe in check.probes if not probe.omit]
+        answers = [answer_to(check, probe, call) for probe in check.probes if not probe.omit]
         if any(answer.error == "Recognised" for answer in answers):
             return Shown(answers, structural=True)
-        evidence = check.look_at(_caller(implementation))
-        failed, idle = asking.ask(check, implementation, answers)
+        evidence = check.look_at(output)
+        failed, idle = asking.ask(check, call, {answer.kind for answer in answers if answer.probe.core})
     return Shown(answers, evidence.facts, evidence.tables, failed, idle)
-
-
-def _answer(check: Check, probe: Probe, implementation: HandedIn) -> Answer:
-    return replace(_on(check, probe, implementation), edge=bool(probe.edge_warning))
-
-
-def _on(check: Check, probe: Probe, implementation: HandedIn) -> Answer:
-    right = check.expected(probe)
-    try:
-        value = implementation(**probe.inputs)
-    except Exception as error:  # a bug may well crash on some sizes; that is part of what it shows
-        return Answer(probe.name, "raised", None, right, type(error).__name__)
-    value = value[0] if isinstance(value, tuple) else value
-    tensor = value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
-    if tensor.shape != right.shape:
-        return Answer(probe.name, "shape", tensor, right)
-    if check.kind == "bool" and tensor.dtype != torch.bool:
-        return Answer(probe.name, "dtype", tensor, right)
-    if (~tensor.double().isfinite() & right.double().isfinite()).any():
-        return Answer(probe.name, "nan", tensor, right)
-    return Answer(probe.name, "right" if off_by(tensor, right) <= check.tolerance else "off", tensor, right)
-
-
-def _caller(implementation: HandedIn) -> Callable[..., Tensor | None]:
-    def call(**inputs: Any) -> Tensor | None:
-        try:
-            value = implementation(**inputs)
-        except Exception:
-            return None
-        value = value[0] if isinstance(value, tuple) else value
-        return torch.as_tensor(value).detach().double()
-
-    return call
 
 
 def in_numbers(shown: Shown) -> str:
@@ -87,15 +58,14 @@ def in_numbers(shown: Shown) -> str:
     if shown.structural:
         return "The check sees it in what is built or handed back, not in the numbers."
     said = [_where(shown.answers)]
-    off = [answer for answer in shown.answers if answer.kind == "off" and answer.right.dtype != torch.bool]
-    if off and off[0].right.dtype != torch.int64:
-        off = [answer for answer in off if not answer.edge] or off
-        worst = max(off, key=lambda answer: answer.off)
+    off = [answer for answer in shown.answers if answer.kind == "off"]
+    if off and off[0].right.dtype == torch.bool:
+        bad, first = int((off[0].value != off[0].right).sum()), off[0]
+        said.append(f"On “{first.probe.name}” {bad} of {first.right.numel()} places are wrong.")
+    elif off and off[0].right.is_floating_point():
+        worst = max([answer for answer in off if answer.probe.core] or off, key=lambda answer: answer.off)
         largest = float(worst.right.double().abs().max())
         said.append(f"It is off by up to {amount(worst.off)}, where the right numbers reach {amount(largest)}.")
-    if off := [answer for answer in shown.answers if answer.kind == "off" and answer.right.dtype == torch.bool]:
-        bad, first = int((off[0].value != off[0].right).sum()), off[0]
-        said.append(f"On “{first.question}” {bad} of {first.right.numel()} places are wrong.")
     for kind in ("raised", "shape", "dtype", "nan"):
         if some := [answer for answer in shown.answers if answer.kind == kind]:
             said.append(_say(kind, some))
@@ -108,8 +78,8 @@ def amount(x: float) -> str:
 
 
 def _where(answers: list[Answer]) -> str:
-    right = [answer.question for answer in answers if answer.kind == "right"]
-    wrong = [answer.question for answer in answers if answer.kind != "right"]
+    right = [answer.probe.name for answer in answers if answer.kind == "right"]
+    wrong = [answer.probe.name for answer in answers if answer.kind != "right"]
     if not right:
         return f"It is wrong on all of the check's {len(wrong)} questions."
     few, what = (right, "right") if len(right) <= len(wrong) else (wrong, "wrong")
@@ -123,7 +93,7 @@ def _where(answers: list[Answer]) -> str:
 
 def _say(kind: str, some: list[Answer]) -> str:
     first = some[0]
-    where = f"On “{first.question}”"
+    where = f"On “{first.probe.name}”"
     if kind == "raised":
         return f"{where} it raises {'an' if first.error[0] in 'AEIOU' else 'a'} {first.error}."
     if kind == "shape":

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from companion.checks import Check, HandedIn, Probe
+from companion.checks import Check, Probe
 
 from . import own_tests
-from .answers import Answer
+from .answers import Call, tensor_or_error
 
 
 def plain(probe: Probe) -> dict[str, Tensor]:
@@ -25,12 +25,12 @@ def _parameters(check: Check, probe: Probe) -> dict[str, Tensor]:
     return {name: value for name, value in named.items() if isinstance(value, Tensor) and value.is_floating_point()}
 
 
-def idle(check: Check, implementation: HandedIn) -> list[str]:
+def idle(check: Check, call: Call) -> list[str]:
     """Return the parameters that never have a gradient where the right implementation gives them one."""
     asked: dict[str, bool] = {}  # by name: whether it had a gradient
     for probe in check.core:
         try:
-            without = _without_gradient(check, probe, implementation)
+            without = _without_gradient(check, probe, call)
         except Exception:
             continue
         right = _without_gradient(check, probe, check.hand_in(check.right))
@@ -42,31 +42,21 @@ def idle(check: Check, implementation: HandedIn) -> list[str]:
     return [name for name, used in asked.items() if not used]
 
 
-def _without_gradient(check: Check, probe: Probe, implementation: HandedIn) -> list[str]:
-    if not _parameters(check, probe):
-        return []
+def _without_gradient(check: Check, probe: Probe, call: Call) -> list[str]:
     leaves = {name: value.detach().clone().requires_grad_() for name, value in _parameters(check, probe).items()}
-    output = implementation(**{**probe.inputs, **leaves})
-    return own_tests.without_gradient(output[0] if isinstance(output, tuple) else output, leaves)
+    return own_tests.without_gradient(call(**{**probe.inputs, **leaves}), leaves) if leaves else []
 
 
-def hidden_on_a_fresh_layer(check: Check, implementation: HandedIn, answers: list[Answer]) -> bool:
+def hidden_on_a_fresh_layer(check: Check, call: Call) -> bool:
     """Whether a bug is right while gains are 1 and biases 0, as in a layer that has not learned yet."""
-    if all(answer.kind != "off" for answer in answers[: len(check.core)]):
-        return False
     for probe in check.core:
-        fresh = {}
+        inputs = dict(probe.inputs)
         for name, value in _parameters(check, probe).items():
             if name.endswith("bias"):
-                fresh[name] = torch.zeros_like(value)
+                inputs[name] = torch.zeros_like(value)
             elif name.endswith("norm.weight") or name == "weight":
-                fresh[name] = torch.ones_like(value)
-        try:
-            yours = implementation(**{**probe.inputs, **fresh})
-        except Exception:
-            return False
-        right = check.answer({**probe.inputs, **fresh})
-        yours = yours[0] if isinstance(yours, tuple) else yours
+                inputs[name] = torch.ones_like(value)
+        yours, right = tensor_or_error(call, inputs), check.answer(inputs)
         if not isinstance(yours, Tensor) or yours.shape != right.shape:
             return False
         if not torch.allclose(yours.double(), right, rtol=1e-4, atol=1e-4 * float(right.abs().max())):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from companion.checks import Bug, Check, Table, number
 
-from .answers import Answer
+from .answers import Answer, tensor_or_error
 from .evidence import Shown
 
 Cells = Sequence[Sequence[str]]
@@ -41,56 +41,51 @@ def picture(check: Check, entry: Bug, shown: Shown) -> str:
     for table in shown.tables:
         if any(any(row) for row in table.wrong):
             return _draw(table.caption, _crop(table))
-    wrong = [answer for answer in shown.answers if answer.kind != "right" and answer.value is not None]
+    wrong = [answer for answer in shown.answers if answer.kind not in ("right", "raised")]
     if not wrong:
         return ""
     if wrong[0].right.dtype == torch.int64:
         return _lists(wrong[:3])
-    if wrong[0].right.numel() == 1 and wrong[0].right.dim() == 0:
+    if wrong[0].right.dim() == 0:
         return _numbers(wrong[:7])
     for answer in wrong:
         if answer.kind in ("off", "nan") and (drawn := _slice(answer)):
             return drawn
-    others = [answer for answer in wrong if answer.kind in ("shape", "dtype") and answer.value.dim() >= 2]
-    if not others:
-        return ""
-    first = others[0]
-    return _beside(f"The first part of the output on “{first.question}”", first.value, first.right)
+    for answer in wrong:
+        if answer.kind in ("shape", "dtype") and answer.value.dim() >= 2:
+            return _beside(f"The first part of the output on “{answer.probe.name}”", answer.value, answer.right)
+    return ""
 
 
 def _numbered(check: Check, entry: Bug) -> str:
     inputs, caption = NUMBERED[check.name]
-    right = check.answer(inputs)
-    try:
-        yours = check.implementations(entry)[0](**inputs)
-    except Exception:
+    yours, right = tensor_or_error(check.implementations(entry)[0], inputs), check.answer(inputs)
+    if isinstance(yours, Exception):
         return ""
-    if yours.shape == right.shape and torch.equal(yours, right):
-        return ""
-    if yours.shape == right.shape and yours.dim() == right.dim():
-        table = Table.compare(caption, _plane(yours, ROWS, COLUMNS), _plane(right, ROWS, COLUMNS))
-        return _draw(caption, table)
-    return _beside(caption, yours, right)
+    if yours.shape != right.shape:
+        return _beside(caption, yours, right)
+    return "" if torch.equal(yours, right) else _draw(caption, Table.compare(caption, _first(yours), _first(right)))
 
 
-def _plane(x: Tensor, rows: int = 0, columns: int = 0) -> Tensor:
+def _planes(x: Tensor) -> Tensor:
+    """Return the matrices that a tensor holds, one after the other."""
+    x = torch.atleast_2d(x.double())
+    return x.reshape(-1, *x.shape[-2:])
+
+
+def _first(x: Tensor) -> Tensor:
     """Return the first matrix of a tensor, cut to a size that fits a page."""
-    while x.dim() > 2:
-        x = x[0]
-    return x[: rows or None, : columns or None]
+    return _planes(x)[0, :ROWS, :COLUMNS]
 
 
 def _slice(answer: Answer) -> str:
     """Draw the first matrix of the output in which something is wrong, around the first wrong place."""
-    shape = answer.right.shape
-    yours, right = (x.double().reshape(-1, *shape[-2:]) if x.dim() > 1 else x.double()[None, None] for x in (
-        answer.value, answer.right
-    ))  # fmt: skip
+    yours, right = _planes(answer.value), _planes(answer.right)
     wrong = ~torch.isclose(yours, right, rtol=1e-3, atol=1e-3)
     if not wrong.any():  # a small difference: draw it as it is
         wrong = yours != right
     first = int(wrong.flatten(1).any(dim=1).nonzero()[0])
-    caption = f"The output on “{answer.question}”, the first wrong part"
+    caption = f"The output on “{answer.probe.name}”, the first wrong part"
     table = Table.compare(caption, yours[first], right[first])
     return _draw(caption, _crop(table)) if any(any(row) for row in table.wrong) else ""
 
@@ -109,8 +104,7 @@ def _crop(table: Table) -> Table:
 
 
 def _draw(caption: str, table: Table) -> str:
-    nothing = tuple(tuple(False for _ in row) for row in table.right)
-    sides = (("the bug (* is wrong)", table.yours, table.wrong), ("right", table.right, nothing))
+    sides = (("the bug (* is wrong)", table.yours, table.wrong), ("right", table.right, None))
     largest = max((abs(float(text)) for row in table.right for text in row if _finite(text)), default=1.0) or 1.0
     drawn = "".join(_side(f"{caption}: {what}", cells, marks, largest) for what, cells, marks in sides)
     return f'<div class="guide-pair">{drawn}</div>'
@@ -120,15 +114,15 @@ def _beside(caption: str, yours: Tensor, right: Tensor) -> str:
     """Draw two outputs of different shapes."""
     sides = []
     for what, x in (("the bug", yours), ("right", right)):
-        plane = _plane(x.double(), ROWS, COLUMNS)
-        cells = tuple(tuple(number(value) for value in row) for row in plane.tolist())
-        nothing = tuple(tuple(False for _ in row) for row in cells)
+        plane = _first(x)
+        cells = [[number(value) for value in row] for row in plane.tolist()]
         largest = float(plane.abs().nan_to_num(0.0, 0.0, 0.0).max()) or 1.0
-        sides.append(_side(f"{caption}, of shape {tuple(x.shape)}: {what}", cells, nothing, largest))
+        sides.append(_side(f"{caption}, of shape {tuple(x.shape)}: {what}", cells, None, largest))
     return f'<div class="guide-pair">{"".join(sides)}</div>'
 
 
-def _side(caption: str, cells: Cells, marks: Marks, largest: float) -> str:
+def _side(caption: str, cells: Cells, marks: Marks | None, largest: float) -> str:
+    marks = marks or [[False] * len(row) for row in cells]
     rows = "".join(
         "<tr>" + "".join(_cell(text, bad, largest) for text, bad in zip(row, wrong, strict=True)) + "</tr>"
         for row, wrong in zip(cells, marks, strict=True)
@@ -157,7 +151,7 @@ def _numbers(wrong: list[Answer]) -> str:
         shown, expected = _digits(yours), _digits(right)
         if shown == expected:  # more digits, so that the difference is seen
             shown, expected = f"{yours:.6g}", f"{right:.6g}"
-        rows.append((answer.question, shown, expected))
+        rows.append((answer.probe.name, shown, expected))
     return _list_table("The number on each question", rows)
 
 
@@ -167,7 +161,7 @@ def _lists(wrong: list[Answer]) -> str:
     for answer in wrong:
         yours = [int(token) for token in answer.value.flatten()]
         shown = ", ".join(map(str, yours[:10])) + (", ..." if len(yours) > 10 else "")
-        rows.append((answer.question, shown, ", ".join(str(int(token)) for token in answer.right)))
+        rows.append((answer.probe.name, shown, ", ".join(str(int(token)) for token in answer.right)))
     return _list_table("The ids on each question", rows)
 
 

@@ -3,6 +3,8 @@
 import inspect
 import re
 
+from companion.checks import how_far
+
 from . import own_tests
 
 # By the name of a test in `own_tests`, or of something that `asking` finds by other means.
@@ -74,12 +76,7 @@ SYMPTOMS = {
 }
 
 
-def title(name: str) -> str:
-    """Return the symptom in words."""
-    return SYMPTOMS[name][0]
-
-
-HELPERS = {"hides": (own_tests.how_far, own_tests.each_token)}  # shown above a test; those below it use them too
+HELPERS = {"hides": (how_far, own_tests.each_token)}  # shown above a test; those below it use them too
 
 
 def code(name: str) -> str:
