@@ -6,10 +6,9 @@ from torch import nn
 
 from companion import MultiHeadAttention, check, scaled_dot_product_attention
 
-
 RIGHT_FOR_SOME = (
-    "It is right on the check's questions, and wrong where their numbers are turned about: either something is kept from "
-    "one call to the next, or it is right for some numbers only."
+    "It is right on the check's questions, and wrong where their numbers are turned about: either something is kept "
+    "from one call to the next, or it is right for some numbers only."
 )
 
 
