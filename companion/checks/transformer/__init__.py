@@ -17,6 +17,7 @@ from companion.checks.engine.report import Table
 from companion.checks.transformer.ends import EMBEDDING_BUGS, OUTPUT_BUGS, WHOLE, RightTransformer, build_transformer
 from companion.checks.transformer.halves import DECODE_BUGS, ENCODE_BUGS, STACK_BUGS
 from companion.checks.transformer.order import ORDER_BUGS
+from companion.checks.transformer.stages import first_wrong_stage
 from companion.transformer import TransformerConfig
 
 _TRANSFORMER = ClassForm(RightTransformer, sizes=("config",), inputs=("source_ids", "target_ids"))
@@ -101,7 +102,7 @@ def _look(check: Check, call: Call) -> Evidence:
         caption = f"How far the logits of target token t move when {side} token s is another (t down, s across)"
         expected = check.once(partial(_right_influence, check, probe, name), "influence", name)
         tables.append(Table.compare(caption, _influence(run, name), expected))
-    return Evidence(facts, tables)
+    return Evidence(facts, tables, first_wrong_stage(run, right_run(check, probe)))
 
 
 def _other(ids: Tensor, place: tuple[int, int]) -> Tensor:

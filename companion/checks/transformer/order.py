@@ -75,6 +75,27 @@ def norm_before_the_output(config: TransformerConfig) -> nn.Module:
     return build_transformer({"finish": finish})(config)
 
 
+def _encode_and_norm(self: Any, source: Tensor, padding: Tensor) -> Tensor:
+    memory = self.encoder(source, padding)
+    return F.layer_norm(memory, memory.shape[-1:])
+
+
+def _norm_and_finish(self: Any, x: Tensor) -> Tensor:
+    out: Tensor = self.output(F.layer_norm(x, x.shape[-1:]))
+    return out
+
+
+@ORDER_BUGS.bug(
+    "What does a post-norm layer do last?",
+    also=(build_transformer({"encode": _encode_and_norm, "finish": _norm_and_finish}),),
+)
+def norm_behind_the_encoder(config: TransformerConfig) -> nn.Module:
+    """There is one more norm behind the encoder, or behind both stacks; with post-norm the last layer has normalised
+    already.
+    """
+    return build_transformer({"encode": _encode_and_norm})(config)
+
+
 @ORDER_BUGS.bug("How often does your forward add positions to the source?")
 def positions_in_every_layer(config: TransformerConfig) -> nn.Module:
     """The positions are added again before every layer; they are added once, to the embeddings."""
