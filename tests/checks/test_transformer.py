@@ -343,3 +343,16 @@ def test_the_first_stage_that_is_wrong_is_told(cls, stage):
     report = check.transformer(cls, raises=False)
     assert report.bugs == ()
     assert any(fact.startswith(stage) for fact in report.facts)
+
+
+def test_what_is_wrong_in_the_network_of_every_layer_is_named():
+    class SigmoidForRelu(Textbook):
+        def __init__(self, config):
+            super().__init__(config)
+            for layer in (*self.encoder.layers, *self.decoder.layers):
+                network = layer.feed_forward
+                network.forward = lambda x, network=network: network.linear2(network.linear1(x).sigmoid())
+
+    report = check.transformer(SigmoidForRelu, raises=False)
+    assert report.bugs == ("sigmoid_for_relu",)
+    assert report.message == "In the feed-forward network: your activation is a sigmoid; it should be ReLU, max(0, x)."

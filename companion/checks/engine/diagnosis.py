@@ -27,9 +27,12 @@ _USABLE = 0.1  # share of the numbers that a bug's outputs must leave to compare
 
 def diagnose(check: Check, outcomes: Sequence[Outcome]) -> tuple[tuple[Bug, ...], ...]:
     """Return the ways to explain the outcomes: each is one bug, or two at once. No way: nothing known matches."""
-    singles = tuple((entry,) for entry in check.bank if _explains_one_way(check, entry, outcomes))
-    if singles or not any(outcome.value is None or outcome.value.any() for outcome in outcomes):
-        return singles  # two bugs can cancel everything, but zeros say nothing about how they came about
+    for bugs in (check.bank, check.of_parts):
+        singles = tuple((entry,) for entry in bugs if _explains_one_way(check, entry, outcomes))
+        if singles:
+            return singles
+    if not any(outcome.value is None or outcome.value.any() for outcome in outcomes):
+        return ()  # two bugs can cancel everything, but zeros say nothing about how they came about
     pairs = (
         (one, other) for one, other in combinations(check.bank, 2) if one.part and other.part and one.part != other.part
     )

@@ -5,17 +5,37 @@ Shapes: B batch, S source length, T target length, D d_model, V target vocabular
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from companion.checks.engine.bank import Bank
+from companion.checks.decoder.masked import build_decoder_layer
+from companion.checks.encoder.layer import build_encoder_layer
+from companion.checks.engine.bank import Bank, Function
+from companion.checks.engine.variants import Variant
 from companion.checks.transformer.ends import WHOLE, build_transformer
 from companion.transformer import TransformerConfig
 
 ORDER_BUGS = Bank(section=WHOLE)
+
+
+def build_with_layers(parts: Mapping[str, Function]) -> Variant:
+    """Return the right model with some methods of every layer replaced, in both halves, as what builds it."""
+    encoder_layer, decoder_layer = build_encoder_layer(parts), build_decoder_layer(parts)
+
+    def encode(self: Any, source: Tensor, padding: Tensor) -> Tensor:
+        for layer in self.encoder.layers:
+            source = encoder_layer.of(layer)(source, padding)
+        return source
+
+    def decode(self: Any, target: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
+        for layer in self.decoder.layers:
+            target = decoder_layer.of(layer)(target, memory, None, padding)
+        return target
+
+    return build_transformer({"encode": encode, "decode": decode})
 
 
 def _with_layers(order: Callable[[int], list[int]]) -> dict[str, Callable[..., Tensor]]:
