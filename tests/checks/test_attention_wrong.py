@@ -301,3 +301,44 @@ def test_output_and_weights_may_come_as_a_list():
 def test_the_weights_come_alone():
     report = check.attention_weights(lambda q, k, m: (right_weights(q, k, m), q), raises=False)
     assert report.message == "Your function returned a tuple of 2; one torch tensor is expected."
+
+
+def test_a_fill_of_plus_infinity_is_named_by_where_it_gives_nan():
+    def fill(query, key, mask):
+        return (query @ key.mT / query.size(-1) ** 0.5).masked_fill(~mask, INF).softmax(dim=-1)
+
+    report = check.attention(lambda q, k, v, m: fill(q, k, m) @ v, raises=False)
+    assert report.bugs == ("filled_with_plus",)
+    assert "or with +inf: the minus sign is missing" in report.message
+    assert check.attention_weights(fill, raises=False).bugs == ("filled_with_plus",)
+
+    def everywhere(query, key, mask):  # 0 times infinity is NaN as well, but everywhere
+        return (query @ key.mT / query.size(-1) ** 0.5 + (1 - mask.double()) * -INF).softmax(dim=-1)
+
+    report = check.attention_weights(everywhere, raises=False)
+    assert report.bugs == ()
+    assert "are NaN" in report.message
+
+
+def test_a_bug_is_told_where_the_code_runs_if_it_raises_elsewhere():
+    """Batch and heads are exchanged for the mask, so that a mask of the batch's own does not fit."""
+
+    def exchanged(query, key, value, mask):
+        scores = query @ key.mT / query.size(-1) ** 0.5
+        return (scores.transpose(0, 1) + mask).transpose(0, 1).softmax(dim=-1) @ value
+
+    report = check.attention(exchanged, raises=False)
+    assert report.bugs == ()
+    assert "The size of tensor a (2) must match the size of tensor b (3)" in report.message
+    assert report.message.endswith(
+        "). And where it runs: The mask is added to the scores as 0s and 1s: that moves the scores by 1 and hides "
+        "nothing."
+    )
+
+
+def test_nothing_more_is_told_of_code_that_raises_on_most_probes():
+    def one_item(query, key, value, mask):
+        assert query.size(0) == 1
+        return query
+
+    assert "where it runs" not in check.attention(one_item, raises=False).message

@@ -23,6 +23,43 @@ def test_names_do_not_depend_on_the_numbers_drawn(name, seed):
             assert run_check(one, wrong, False, 10.0).bugs == (entry.name,), form
 
 
+# In a layer a norm stands before or behind the part: features are never large, a factor or an epsilon hardly counts.
+HARDLY_SHOWN = {"relu_with_an_upper_end", "averaged", "epsilon_too_small"}
+ONLY_RAISE = {"linears_swapped", "weights_not_transposed"}  # d_model and d_ff are never alike
+SAME_AS = {
+    "x_added_twice": "residual_twice",
+    "x_added_after_the_norm_as_well": "residual_twice",
+    "norm_missing": "no_norms",
+    "residual_missing": "no_residuals",
+}
+
+
+@pytest.mark.parametrize(
+    "seed", [None, 1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("name", ["encoder_layer", "decoder_layer", "transformer"])
+def test_what_is_wrong_in_a_part_is_named_in_the_whole(name, seed):
+    one = check.CHECKS[name] if seed is None else check.CHECKS[name].with_seed(seed)
+    one = dataclasses.replace(one, look=None)
+    known = {entry.name for entry in one.bank}
+    parts = {entry.name: entry for part in ("feed_forward", "add_norm") for entry in check.CHECKS[part].bank}
+    assert {entry.name for entry in one.of_parts} == parts.keys() - known
+    for entry in one.of_parts:
+        theirs = parts[entry.name]
+        assert (entry.hint, entry.section) == (theirs.hint, theirs.section)
+        assert entry.sentence.casefold().endswith(": " + theirs.sentence.casefold())
+        for wrong in one.implementations(entry):
+            report = run_check(one, wrong, False, 10.0)
+            if entry.name in HARDLY_SHOWN | ONLY_RAISE:
+                assert report.bugs in ((), (entry.name,))
+            else:
+                same = SAME_AS.get(entry.name)
+                assert report.bugs == (same if same in known else entry.name,)
+                assert report.message == next(
+                    bug.sentence for bug in (*one.bank, *one.of_parts) if bug.name in report.bugs
+                )
+
+
 @pytest.mark.parametrize("name", check.CHECKS)
 def test_a_seed_asks_other_questions(name):
     one = check.CHECKS[name]

@@ -451,3 +451,39 @@ RIGHT_ANSWERS = {
         *(Layer, WithoutDefault, WithDropouts, ByTorch, WrittenOut, WithWeights, Reference),
     ],
 }
+
+
+class NormOnThePathOfX(nn.Module):
+    """Both sums are of the normed x, and nothing is normalised behind them."""
+
+    def __init__(self, d_model, num_heads, d_ff):
+        super().__init__()
+        self.self_attention = companion.MultiHeadAttention(d_model, num_heads)
+        self.feed_forward = companion.FeedForward(d_model, d_ff)
+        self.add_norm1, self.add_norm2 = companion.AddNorm(d_model), companion.AddNorm(d_model)
+
+    def forward(self, x, mask=None):
+        normed = self.add_norm1.norm(x)
+        middle = self.add_norm2.norm(normed + self.self_attention(normed, mask=mask))
+        return middle + self.feed_forward(middle)
+
+
+def relu_at_the_end(layer):
+    """Make a class of layers whose network is activated at its end as well."""
+
+    class Activated(layer):
+        def __init__(self, *sizes):
+            super().__init__(*sizes)
+            self.feed_forward.register_forward_hook(lambda module, inputs, output: output.relu())
+
+    return Activated
+
+
+def test_what_is_wrong_in_a_part_is_named_in_a_layer_too():
+    report = check.encoder_layer(NormOnThePathOfX, raises=False)
+    assert report.bugs == ("residual_from_the_normed_x",)
+    assert report.message.startswith("In your add & norm: you normalise x and use it both for the sublayer and for the")
+    for name, layer in (("encoder_layer", companion.EncoderLayer), ("decoder_layer", companion.DecoderLayer)):
+        report = getattr(check, name)(relu_at_the_end(layer), raises=False)
+        assert report.bugs == ("activation_after_both",)
+        assert report.message.startswith("In the feed-forward network: there is an activation after the second linear")

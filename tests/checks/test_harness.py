@@ -472,3 +472,62 @@ def test_a_truth_value_of_a_tensor():
             return right(query, key, value, mask)
 
     assert "use &, |, ~ on tensors, and ask for None by `is None`" in message_of(attention)
+
+
+def keys_turned(query, key, value, mask):
+    return (query @ key.transpose(1, 2)).softmax(dim=-1) @ value
+
+
+def keys_turned_before(query, key, value, mask):
+    key = torch.swapaxes(key, 2, 1)
+    return torch.matmul(query, key).softmax(dim=-1) @ value
+
+
+def sizes_of_three(query, key, value, mask):
+    batch, queries, features = query.shape
+    return value
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda query, key, value, mask: torch.bmm(query, key.mT),
+        lambda query, key, value, mask: query.flatten(0, 1).bmm(key.mT),
+        lambda query, key, value, mask: torch.mm(query, key.mT),
+        lambda query, key, value, mask: query @ key.permute(0, 2, 1),
+        lambda query, key, value, mask: query @ key.t(),
+        lambda query, key, value, mask: torch.einsum("bqd,bkd->bqk", query, key),
+        keys_turned,
+        keys_turned_before,
+        sizes_of_three,
+    ],
+)
+def test_code_for_three_axes_is_told_what_to_do_with_four(function):
+    assert " (your inputs have four axes, (batch, heads, tokens, features): use @ and .transpose(-2, -1)) (called" in (
+        message_of(function)
+    )
+
+
+def heads_turned_and_a_mask_that_does_not_fit(query, key, value, mask):
+    output = (query @ key.mT).softmax(dim=-1) @ value
+    return output.transpose(1, 2) + mask
+
+
+@pytest.mark.parametrize(
+    "function", [heads_turned_and_a_mask_that_does_not_fit, lambda query, key, value, mask: query @ key]
+)
+def test_another_error_is_not_told_of_axes(function):
+    assert "four axes" not in message_of(function)
+
+
+@pytest.mark.parametrize(
+    ("digits", "unit"), [(0, "whole numbers"), (1, "multiples of 0.1"), (2, "multiples of 0.01"), (3, "0.001")]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rounded_numbers_are_told(digits, unit, dtype):
+    def rounded(query, key, value, mask):
+        return right(query.to(dtype), key.to(dtype), value.to(dtype), mask).round(decimals=digits)
+
+    message = message_of(rounded)
+    assert unit in message
+    assert message.endswith("as if they were rounded; the right ones are not round.")

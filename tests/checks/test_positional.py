@@ -335,3 +335,17 @@ RIGHT_ANSWERS = {
     "positional": [companion.sinusoidal_encoding, loops, sliced, by_feature, shifted_sines, rotated, complex_numbers],
     "rotary": [rotary_loops, rotary_complex, rotary_matrix, rotary_rotate_half, rotary_in_float32],
 }
+
+
+def test_rows_for_columns_is_named():
+    """A table whose angles are right, written to by rows."""
+
+    def by_rows(length, d_model):
+        exponent = torch.arange(d_model, dtype=torch.float64) // 2 * 2 / d_model
+        table = torch.arange(length)[:, None] / 10_000**exponent
+        table[0::2], table[1::2] = table[0::2].sin(), table[1::2].cos()
+        return table
+
+    report = check.positional(by_rows, raises=False)
+    assert report.bugs == ("rows_for_columns",)
+    assert "table[0::2] takes rows" in report.message

@@ -193,3 +193,22 @@ def test_a_rate_of_zero_is_told():
 
 
 RIGHT_ANSWERS = {"loss": LOSSES, "schedule": SCHEDULES}
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (
+            lambda step, d_model, warmup_steps: 1e-3 * min(step / warmup_steps, (warmup_steps / step) ** 0.5),
+            "1.43 times the right one with d_model 512 and warmup_steps 4000, and 0.02 times the right one with",
+        ),
+        (
+            lambda step, d_model, warmup_steps: d_model**-0.25 * min(step**-0.5, step * warmup_steps**-1.5),
+            "4.76 times the right one with d_model 512 and warmup_steps 4000, and 2.83 times the right one with",
+        ),
+    ],
+)
+def test_a_rate_of_the_right_shape_and_another_height_is_told_by_its_factors(function, said):
+    report = check.schedule(function, raises=False)
+    assert report.bugs == ()
+    assert any(said in fact and fact.endswith("its shape is right, and its height is not.") for fact in report.facts)

@@ -260,3 +260,99 @@ def test_the_right_answer_is_the_companions():
 
 
 RIGHT_ANSWERS = {"transformer": RIGHT}
+
+
+class WithStages(Textbook):
+    """The right model, in which something is done to what passes from stage to stage."""
+
+    def enter(self, x):
+        return x * self.scale
+
+    def remember(self, x):
+        return x
+
+    def leave(self, x):
+        return x
+
+    def forward(self, source_ids, target_ids):
+        mask = companion.padding_mask(source_ids, self.pad_id)
+        memory = self.encoder(self.positions(self.enter(self.source_embedding(source_ids))), mask)
+        target = self.positions(self.enter(self.target_embedding(target_ids)))
+        return self.output(self.leave(self.decoder(target, self.remember(memory), None, mask)))
+
+
+class RootAdded(WithStages):
+    def enter(self, x):
+        return x + self.scale
+
+
+class ClampedAtFirst(WithStages):
+    def enter(self, x):
+        return (x * self.scale).clamp(-0.5, 0.5)
+
+
+class ClampedInBetween(WithStages):
+    def remember(self, x):
+        return x.clamp(-0.5, 0.5)
+
+
+class ClampedAtLast(WithStages):
+    def leave(self, x):
+        return x.clamp(-0.5, 0.5)
+
+
+class NormBehindTheEncoder(WithStages):
+    def remember(self, x):
+        return F.layer_norm(x, x.shape[-1:])
+
+
+class NormBehindBoth(NormBehindTheEncoder):
+    leave = NormBehindTheEncoder.remember
+
+
+class NormOfItsOwn(WithStages):
+    def __init__(self, config):
+        super().__init__(config)
+        self.final_norm = nn.LayerNorm(config.d_model)
+
+    def leave(self, x):
+        return self.final_norm(x)
+
+
+def test_an_addition_of_the_root_is_named():
+    assert check.transformer(RootAdded, raises=False).bugs == ("root_of_d_model_added",)
+
+
+def test_a_norm_too_many_is_named():
+    assert check.transformer(WithStages).passed
+    assert check.transformer(NormBehindTheEncoder, raises=False).bugs == ("norm_behind_the_encoder",)
+    assert check.transformer(NormBehindBoth, raises=False).bugs == ("norm_behind_the_encoder",)
+    report = check.transformer(NormOfItsOwn, raises=False)
+    assert report.message.endswith("that this check does not expect. Is there a norm more than in the formula?")
+
+
+@pytest.mark.parametrize(
+    ("cls", "stage"),
+    [
+        (ClampedAtFirst, "What enters the first encoder layer is not the embeddings times sqrt(d_model) plus the "),
+        (ClampedInBetween, "What enters the first decoder layer is right, and what leaves the last one is not: "),
+        (ClampedAtLast, "What leaves the last decoder layer is right: look at what stands between it and the logits."),
+    ],
+)
+def test_the_first_stage_that_is_wrong_is_told(cls, stage):
+    report = check.transformer(cls, raises=False)
+    assert report.bugs == ()
+    assert any(fact.startswith(stage) for fact in report.facts)
+
+
+def test_what_is_wrong_in_the_network_of_every_layer_is_named():
+    class SigmoidForRelu(Textbook):
+        def __init__(self, config):
+            super().__init__(config)
+            for layer in (*self.encoder.layers, *self.decoder.layers):
+                network = layer.feed_forward
+                network.forward = lambda x, network=network: network.linear2(network.linear1(x).sigmoid())
+
+    report = check.transformer(SigmoidForRelu, raises=False)
+    assert report.bugs == ("sigmoid_for_relu",)
+    assert report.message == "In the feed-forward network: your activation is a sigmoid; it should be ReLU, max(0, x)."

@@ -107,10 +107,13 @@ def first_mask_for_all(scores: Tensor, mask: Tensor, softmax: Softmax) -> Tensor
     return softmax(scores.masked_fill(~first, -INFINITY))
 
 
-@MASK_BUGS.bug("Which score gives a weight of 0 after the softmax?")
+@MASK_BUGS.bug(
+    "Which score gives a weight of 0 after the softmax?",
+    also=(lambda scores, mask, softmax: softmax(scores.masked_fill(~mask, INFINITY)),),
+)
 def filled_with_plus(scores: Tensor, mask: Tensor, softmax: Softmax) -> Tensor:
-    """Hidden scores are filled with a large positive number: the minus sign is missing, and hidden keys get all the
-    weight. Fill with -inf.
+    """Hidden scores are filled with a large positive number, or with +inf: the minus sign is missing, and hidden keys
+    get all the weight, or every weight is NaN. Fill with -inf.
     """
     return softmax(scores.masked_fill(~mask, 1e9))
 

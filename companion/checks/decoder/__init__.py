@@ -17,6 +17,7 @@ from companion.checks.decoder.layer import LAYER_BUGS
 from companion.checks.decoder.masked import LAYER, MASKED_BUGS, RightDecoderLayer, build_decoder_layer
 from companion.checks.decoder.order import ORDER_BUGS
 from companion.checks.encoder.around import EVERY_LAYER_BUGS
+from companion.checks.encoder.parts import bugs_of_parts
 from companion.checks.engine.check import Check
 from companion.checks.engine.classes import ClassForm
 from companion.checks.engine.evidence import Call, Evidence
@@ -156,6 +157,8 @@ def _hidden(check: Check, call: Call, probe: Probe) -> list[str]:
     return facts
 
 
+_BUGS = (*MASKED_BUGS, *CROSS_BUGS, *LAYER_BUGS, *ORDER_BUGS, *AROUND_BUGS, *EVERY_LAYER_BUGS)
+
 DECODER_LAYER: Check = Check(
     name="decoder_layer",
     expects="""
@@ -171,7 +174,8 @@ DECODER_LAYER: Check = Check(
     kind="float",
     right=RightDecoderLayer,
     make_probes=make_decoder_layer_probes,
-    bank=(*MASKED_BUGS, *CROSS_BUGS, *LAYER_BUGS, *ORDER_BUGS, *AROUND_BUGS, *EVERY_LAYER_BUGS),
+    bank=_BUGS,
+    of_parts=bugs_of_parts(build_decoder_layer, _BUGS),
     section=LAYER,
     build=build_decoder_layer,
     look=_look,

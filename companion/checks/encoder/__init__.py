@@ -12,6 +12,7 @@ from companion.checks.encoder import layer as layers
 from companion.checks.encoder.around import AROUND_BUGS, EVERY_LAYER_BUGS
 from companion.checks.encoder.linear import LINEAR_BUGS
 from companion.checks.encoder.order import ORDER_BUGS
+from companion.checks.encoder.parts import bugs_of_parts
 from companion.checks.engine.check import Check
 from companion.checks.engine.classes import ClassForm
 from companion.checks.engine.evidence import Call, Evidence
@@ -147,6 +148,8 @@ FEED_FORWARD: Check = Check(
     look=_look_at_feed_forward,
 )
 
+_LAYER_BUGS = (*layers.ENCODER_LAYER_BUGS, *ORDER_BUGS, *AROUND_BUGS, *EVERY_LAYER_BUGS)
+
 ENCODER_LAYER: Check = Check(
     name="encoder_layer",
     expects="""
@@ -160,7 +163,8 @@ ENCODER_LAYER: Check = Check(
     kind="float",
     right=layers.RightEncoderLayer,
     make_probes=make_encoder_layer_probes,
-    bank=(*layers.ENCODER_LAYER_BUGS, *ORDER_BUGS, *AROUND_BUGS, *EVERY_LAYER_BUGS),
+    bank=_LAYER_BUGS,
+    of_parts=bugs_of_parts(layers.build_encoder_layer, _LAYER_BUGS),
     section=bank.LAYER,
     build=layers.build_encoder_layer,
     look=_look_at_encoder_layer,

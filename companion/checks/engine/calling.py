@@ -5,16 +5,22 @@ from __future__ import annotations
 import ctypes
 import functools
 import inspect
+import linecache
 import re
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
+
+_WRITTEN_FOR_FEWER_AXES = re.compile(
+    r"must be a 3D tensor|must be a matrix|^t\(\) expects a tensor|^permute.*input\.dim\(\) = 4|"
+    r"^einsum.*number of dimensions \(4\)|^too many values to unpack \(expected [23]"
+)
 
 
 class _Stop(SystemExit):
@@ -86,10 +92,11 @@ def describe_error(error: BaseException, codes: Sequence[Any]) -> str:
     if isinstance(error, RecursionError):  # its words are not the same each time
         lines = ["it calls itself without end"]
     text = re.sub(r"0x[0-9a-fA-F]+", "0x...", lines[0])[:200] if lines else "no message"
-    where = made = ""
+    where = made = axes = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         if frame.f_code in codes:  # the innermost is said
             where = f" in line {line - frame.f_code.co_firstlineno + 1} of {frame.f_code.co_name}"
+            axes = _fourth_axis(frame, line, text)
         made = made or _made_of_a_tensor(frame)
     if made:
         text += f" ({made}(...) makes a layer or a loss; what it makes is then called with tensors: {made}()(...))"
@@ -101,7 +108,27 @@ def describe_error(error: BaseException, codes: Sequence[Any]) -> str:
         text += " (a function has to be called to give a tensor)"
     if text == "'Tensor' object is not callable":
         text += " (is a function called where it should be handed over?)"
-    return f"{type(error).__name__}{where}: {text}"
+    return f"{type(error).__name__}{where}: {text}{axes}"
+
+
+def _fourth_axis(frame: FrameType, line: int, text: str) -> str:
+    """Say what to do with four axes, if a function that is given them fails as one that was written for fewer does."""
+    code = frame.f_code
+    given = [frame.f_locals.get(name) for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
+    if not any(isinstance(value, Tensor) and value.dim() == 4 for value in given):
+        return ""
+    multiplied = re.search("@|matmul", linecache.getline(code.co_filename, line))
+    if not _WRITTEN_FOR_FEWER_AXES.search(text) and not (multiplied and _exchanges_the_middle_axes(code)):
+        return ""
+    return " (your inputs have four axes, (batch, heads, tokens, features): use @ and .transpose(-2, -1))"
+
+
+def _exchanges_the_middle_axes(code: CodeType) -> bool:
+    """Whether a function holds what turns the keys over where there are no heads."""
+    try:
+        return bool(re.search(r"(transpose|swapaxes|swapdims)\((\w+, )?(1, ?2|2, ?1)\)", inspect.getsource(code)))
+    except OSError:  # its source is not at hand
+        return False
 
 
 def _made_of_a_tensor(frame: FrameType) -> str:

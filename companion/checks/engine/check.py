@@ -37,6 +37,8 @@ class Check:
         look: given the check and a way to call what is handed in, returns facts about it.
         tolerance: a value is right if it is off by at most this share of the largest right value of the probe.
             The default lets float32 pass and stops half precision.
+        of_parts: the bugs of its parts, whose own checks have them in their banks: one of them is named where nothing
+            in the bank explains what was seen, and it is not combined with others.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Check:
     build: Callable[[Mapping[str, Function]], Function] | None = None
     look: Callable[[Check, Call], Evidence] | None = None
     tolerance: float = 1e-4
+    of_parts: tuple[Bug, ...] = ()
 
     def hand_in(self, thing: Any) -> HandedIn:
         """Return what a learner hands in, or what is in the bank, so that it can be called."""

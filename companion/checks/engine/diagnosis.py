@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import combinations, compress, repeat
 from typing import Any
 
 import torch
@@ -27,9 +27,12 @@ _USABLE = 0.1  # share of the numbers that a bug's outputs must leave to compare
 
 def diagnose(check: Check, outcomes: Sequence[Outcome]) -> tuple[tuple[Bug, ...], ...]:
     """Return the ways to explain the outcomes: each is one bug, or two at once. No way: nothing known matches."""
-    singles = tuple((entry,) for entry in check.bank if _explains_one_way(check, entry, outcomes))
-    if singles or not any(outcome.value is None or outcome.value.any() for outcome in outcomes):
-        return singles  # two bugs can cancel everything, but zeros say nothing about how they came about
+    for bugs in (check.bank, check.of_parts):
+        singles = tuple((entry,) for entry in bugs if _explains_one_way(check, entry, outcomes))
+        if singles:
+            return singles
+    if not any(outcome.value is None or outcome.value.any() for outcome in outcomes):
+        return ()  # two bugs can cancel everything, but zeros say nothing about how they came about
     pairs = (
         (one, other) for one, other in combinations(check.bank, 2) if one.part and other.part and one.part != other.part
     )
@@ -52,6 +55,15 @@ def diagnose_edge(check: Check, probe: Probe, outcome: Outcome) -> tuple[Bug, ..
     return tuple(found)
 
 
+def diagnose_what_runs(check: Check, outcomes: Sequence[Outcome]) -> Bug | None:
+    """Return the one bug that explains what came back, where some probes raised and at least half of them did not."""
+    ran = [outcome.value is not None for outcome in outcomes]
+    if all(ran) or 2 * sum(ran) < len(ran):
+        return None
+    found = [entry for entry in check.bank if _explains_one_way(check, entry, outcomes, ran)]
+    return found[0] if len(found) == 1 else None
+
+
 def is_right(check: Check, outcome: Outcome, right: Tensor) -> bool:
     """Whether an outcome is as close to the right output as the check asks."""
     if outcome.value is None or outcome.value.shape != right.shape:
@@ -67,9 +79,9 @@ def off_by(value: Tensor, right: Tensor) -> float:
     return float(_difference(value, right).max()) / _scale(right)
 
 
-def _explains_one_way(check: Check, entry: Bug, outcomes: Sequence[Outcome]) -> bool:
+def _explains_one_way(check: Check, entry: Bug, outcomes: Sequence[Outcome], ran: Sequence[bool] = ()) -> bool:
     return any(
-        _explains(check, partial(check.assemble, {entry.part: wrong}), outcomes, (entry.name, number))
+        _explains(check, partial(check.assemble, {entry.part: wrong}), outcomes, (entry.name, number), ran)
         for number, wrong in enumerate((entry.wrong, *entry.also))
     )
 
@@ -80,10 +92,16 @@ def _explains_together(check: Check, pair: tuple[Bug, Bug], outcomes: Sequence[O
     return _explains(check, partial(check.assemble, parts), outcomes, (one.name, other.name))
 
 
-def _explains(check: Check, assemble: Assemble, outcomes: Sequence[Outcome], key: tuple[str, Any]) -> bool:
-    """Whether the implementation does what the learner's does on every probe, and shows a bug in doing so."""
+def _explains(
+    check: Check, assemble: Assemble, outcomes: Sequence[Outcome], key: tuple[str, Any], ran: Sequence[bool] = ()
+) -> bool:
+    """Whether the implementation does what the learner's does on every probe, and shows a bug in doing so.
+
+    With `ran`, on every probe that it says.
+    """
     shows, usable, total = False, 0, 0
-    for probe, outcome, right in zip(check.core, outcomes, check.expected_on_core, strict=True):
+    asked = compress(zip(check.core, outcomes, check.expected_on_core, strict=True), ran or repeat(True))
+    for probe, outcome, right in asked:
         # Kept, since a learner runs a check many times.
         output = check.once(partial(_run_made, check, assemble, probe), "bug", *key, probe.name)
         if not _matches(output, outcome, right):
@@ -93,6 +111,7 @@ def _explains(check: Check, assemble: Assemble, outcomes: Sequence[Outcome], key
             known = ~output.isnan()
             usable += int(known.sum())
             shows = shows or output.shape != right.shape or off_by(output[known], right[known]) > check.tolerance
+            shows = shows or _nan_at_the_same_places(output, outcome, right)
     return shows and usable >= _USABLE * total
 
 
@@ -109,6 +128,12 @@ def _matches(output: Tensor | None, outcome: Outcome, right: Tensor) -> bool:
     known = ~output.isnan()
     allowed = tolerance * (output[known].abs().nan_to_num(posinf=0.0) + _scale(right))
     return bool((_difference(outcome.value[known].double(), output[known]) <= allowed).all())
+
+
+def _nan_at_the_same_places(output: Tensor, outcome: Outcome, right: Tensor) -> bool:
+    """Whether a bug and the learner's code both give NaN, in just the same places, where there should be numbers."""
+    bad = output.isnan() & ~right.isnan()
+    return outcome.value is not None and bool(bad.any()) and torch.equal(output.isnan(), outcome.value.isnan())
 
 
 def _right_on_core(check: Check, implementation: HandedIn) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 from companion.checks.engine.bank import Bug
 from companion.checks.engine.calling import call_with_limit, fresh
 from companion.checks.engine.check import Check
-from companion.checks.engine.diagnosis import diagnose, diagnose_edge, is_right, off_by
+from companion.checks.engine.diagnosis import diagnose, diagnose_edge, diagnose_what_runs, is_right, off_by
 from companion.checks.engine.evidence import Evidence
 from companion.checks.engine.gradients import edge_gradient_problem, gradient_problem
 from companion.checks.engine.kept import kept_by_a_function, kept_by_a_used_one
@@ -184,7 +184,9 @@ class _Judge:
         facts = [*where, *evidence.measured, *evidence.facts]
         if problems:
             worst = min(problems, key=lambda outcome: _GRAVITY.index(outcome.kind))
-            return self.fail(worst.problem, facts, evidence)
+            partly = diagnose_what_runs(self.check, outcomes) if worst.kind == "raised" else None
+            also = f". And where it runs: {partly.sentence}" if partly else ""
+            return self.fail(worst.problem + also, facts, evidence)
         return self.fail(compare(outcomes, expected), facts, evidence)
 
     def without_optional(self) -> Report | None:

@@ -42,7 +42,9 @@ def check_parameters(module: nn.Module, expected: Mapping[str, Tensor]) -> None:
     if missing:
         raise Problem(f"Your class has no parameter {_few(missing)}{_why(module, missing, unknown, found)}")
     if unknown:
-        raise Problem(f"Your class has a parameter {_few(unknown)} that this check does not expect.")
+        said = f"Your class has a parameter {_few(unknown)} that this check does not expect."
+        is_norm = any("norm" in name or name.startswith("ln") for name in unknown)
+        raise Problem(said + (" Is there a norm more than in the formula?" if is_norm else ""))
     owners: dict[int, str] = {}
     for name, value in expected.items():
         if found[name].shape != value.shape:

@@ -13,6 +13,8 @@ from companion.checks.engine.outcomes import Outcome
 from companion.checks.engine.probe import Probe
 from companion.checks.engine.report import number
 
+_ENOUGH = 5
+
 
 def name(ways: Sequence[tuple[Bug, ...]]) -> tuple[str, tuple[Bug, ...]]:
     """Return a message, and the bugs that it names, from the ways in which the bank explains what was seen.
@@ -43,6 +45,8 @@ def compare(outcomes: Sequence[Outcome], expected: Sequence[Tensor]) -> str:
     ratio = _ratio(pairs)
     if ratio is not None:
         return f"Your output is {number(ratio)} times the right one."
+    if rounded := _rounded(pairs):
+        return rounded
     if max((off_by(yours, right) for yours, right in pairs), default=1.0) < 0.02:
         return (
             "Your output is close, but not right to the last digits: is part of it computed in half precision, "
@@ -71,6 +75,24 @@ def _ratio(pairs: Sequence[tuple[Tensor, Tensor]]) -> float | None:
         return None
     ratio = float((yours * right).sum() / (right * right).sum())
     return ratio if abs(ratio) > 1e-6 and off_by(yours, ratio * right) < 1e-6 else None
+
+
+def _rounded(pairs: Sequence[tuple[Tensor, Tensor]]) -> str:
+    """Say that all outputs have only so many digits behind the point, if they have and the right ones have not."""
+    yours, right = (torch.cat([pair[side].double().flatten() for pair in pairs]) for side in (0, 1))
+    # Few numbers may be round by chance, and zeros are.
+    if int((yours != 0).sum()) < _ENOUGH:
+        return ""
+    for digits in range(6):
+        if _is_round(yours, digits) and not _is_round(right, digits):
+            unit = f"multiples of {10.0**-digits:g}" if digits else "whole numbers"
+            return f"All numbers in your output are {unit}, as if they were rounded; the right ones are not round."
+    return ""
+
+
+def _is_round(x: Tensor, digits: int) -> bool:
+    scaled = x * 10.0**digits
+    return bool(((scaled - scaled.round()).abs() < 1e-3).all())
 
 
 def _few(names: Sequence[str]) -> str:

@@ -47,6 +47,16 @@ def cosines_only(sine: Tensor, cosine: Tensor) -> Tensor:
     return torch.stack([sine.cos(), cosine.cos()], dim=-1).flatten(-2)
 
 
+@LAYOUT_BUGS.bug("Of table[0::2] and table[:, 0::2], which takes every other feature?")
+def rows_for_columns(sine: Tensor, cosine: Tensor) -> Tensor:
+    """Your even positions are sines and your odd positions cosines, all along the row: table[0::2] takes rows. It is
+    the even features that are sines, table[:, 0::2].
+    """
+    angles = torch.stack([sine, cosine], dim=-1).flatten(-2)
+    even = torch.arange(len(angles)) % 2 == 0
+    return angles.sin().where(even[:, None], angles.cos())
+
+
 @LAYOUT_BUGS.bug("Which line of your code writes to the features 1, 3, 5, ...?")
 def cosines_missing(sine: Tensor, cosine: Tensor) -> Tensor:
     """Your odd features stay 0: the sines are there, the cosines are not."""

@@ -92,7 +92,22 @@ def _look_at_schedule(check: Check, call: Call) -> Evidence:
     highest = max(rates, key=lambda step: rates[step])
     if highest != warmup:
         facts.append(f"With {warmup} warm-up steps your rate is higher at step {highest} than at step {warmup}.")
-    return Evidence(facts)
+    return Evidence(facts, measured=_measure_height(check, call))
+
+
+def _measure_height(check: Check, call: Call) -> list[str]:
+    """Say by what factor a rate is off whose shape is right, for each curve that the check asks for."""
+    factors: dict[str, list[float]] = {}
+    for probe in check.core:
+        yours = call(**probe.inputs)
+        if yours is not None:
+            curve = f"d_model {probe.inputs['d_model']} and warmup_steps {probe.inputs['warmup_steps']}"
+            factors.setdefault(curve, []).append(float(yours) / float(check.expected(probe)))
+    if not factors or not all(math.isclose(min(each), max(each), rel_tol=1e-4) for each in factors.values()):
+        return []
+    said = [f"{number(each[0])} times the right one with {curve}" for curve, each in factors.items()]
+    facts = [f"Your rate is {', and '.join(said)}, at every step: its shape is right, and its height is not."]
+    return facts
 
 
 def _look_at_loss(check: Check, call: Call) -> Evidence:

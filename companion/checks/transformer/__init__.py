@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from companion.checks.encoder.parts import bugs_of_parts
 from companion.checks.engine.check import Check
 from companion.checks.engine.classes import ClassForm
 from companion.checks.engine.evidence import Call, Evidence
@@ -16,7 +17,8 @@ from companion.checks.engine.properties import MOVED, Run, right_run
 from companion.checks.engine.report import Table
 from companion.checks.transformer.ends import EMBEDDING_BUGS, OUTPUT_BUGS, WHOLE, RightTransformer, build_transformer
 from companion.checks.transformer.halves import DECODE_BUGS, ENCODE_BUGS, STACK_BUGS
-from companion.checks.transformer.order import ORDER_BUGS
+from companion.checks.transformer.order import ORDER_BUGS, build_with_layers
+from companion.checks.transformer.stages import first_wrong_stage
 from companion.transformer import TransformerConfig
 
 _TRANSFORMER = ClassForm(RightTransformer, sizes=("config",), inputs=("source_ids", "target_ids"))
@@ -101,7 +103,7 @@ def _look(check: Check, call: Call) -> Evidence:
         caption = f"How far the logits of target token t move when {side} token s is another (t down, s across)"
         expected = check.once(partial(_right_influence, check, probe, name), "influence", name)
         tables.append(Table.compare(caption, _influence(run, name), expected))
-    return Evidence(facts, tables)
+    return Evidence(facts, tables, first_wrong_stage(run, right_run(check, probe)))
 
 
 def _other(ids: Tensor, place: tuple[int, int]) -> Tensor:
@@ -125,6 +127,8 @@ def _influence(run: Run, name: str) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
+_BUGS = (*EMBEDDING_BUGS, *ENCODE_BUGS, *DECODE_BUGS, *OUTPUT_BUGS, *ORDER_BUGS, *STACK_BUGS)
+
 TRANSFORMER: Check = Check(
     name="transformer",
     expects="""
@@ -139,7 +143,8 @@ TRANSFORMER: Check = Check(
     kind="float",
     right=RightTransformer,
     make_probes=make_transformer_probes,
-    bank=(*EMBEDDING_BUGS, *ENCODE_BUGS, *DECODE_BUGS, *OUTPUT_BUGS, *ORDER_BUGS, *STACK_BUGS),
+    bank=_BUGS,
+    of_parts=bugs_of_parts(build_with_layers, _BUGS),
     section=WHOLE,
     build=build_transformer,
     look=_look,

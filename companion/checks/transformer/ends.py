@@ -101,6 +101,12 @@ def embeddings_divided(self: Any, x: Tensor) -> Tensor:
     return self.positions(x / math.sqrt(self.config.d_model))
 
 
+@EMBEDDING_BUGS.bug("Is it + or * that stands between an embedding and sqrt(d_model)?")
+def root_of_d_model_added(self: Any, x: Tensor) -> Tensor:
+    """sqrt(d_model) is added to the embeddings; they should be multiplied by it."""
+    return self.positions(x + math.sqrt(self.config.d_model))
+
+
 @EMBEDDING_BUGS.bug("In which order do scale and positions come?")
 def positions_scaled_too(self: Any, x: Tensor) -> Tensor:
     """The positions are multiplied by sqrt(d_model) as well: scale first, then add them."""

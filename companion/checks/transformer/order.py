@@ -5,17 +5,37 @@ Shapes: B batch, S source length, T target length, D d_model, V target vocabular
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from companion.checks.engine.bank import Bank
+from companion.checks.decoder.masked import build_decoder_layer
+from companion.checks.encoder.layer import build_encoder_layer
+from companion.checks.engine.bank import Bank, Function
+from companion.checks.engine.variants import Variant
 from companion.checks.transformer.ends import WHOLE, build_transformer
 from companion.transformer import TransformerConfig
 
 ORDER_BUGS = Bank(section=WHOLE)
+
+
+def build_with_layers(parts: Mapping[str, Function]) -> Variant:
+    """Return the right model with some methods of every layer replaced, in both halves, as what builds it."""
+    encoder_layer, decoder_layer = build_encoder_layer(parts), build_decoder_layer(parts)
+
+    def encode(self: Any, source: Tensor, padding: Tensor) -> Tensor:
+        for layer in self.encoder.layers:
+            source = encoder_layer.of(layer)(source, padding)
+        return source
+
+    def decode(self: Any, target: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
+        for layer in self.decoder.layers:
+            target = decoder_layer.of(layer)(target, memory, None, padding)
+        return target
+
+    return build_transformer({"encode": encode, "decode": decode})
 
 
 def _with_layers(order: Callable[[int], list[int]]) -> dict[str, Callable[..., Tensor]]:
@@ -73,6 +93,27 @@ def norm_before_the_output(config: TransformerConfig) -> nn.Module:
         return self.output(F.layer_norm(x, x.shape[-1:]))
 
     return build_transformer({"finish": finish})(config)
+
+
+def _encode_and_norm(self: Any, source: Tensor, padding: Tensor) -> Tensor:
+    memory = self.encoder(source, padding)
+    return F.layer_norm(memory, memory.shape[-1:])
+
+
+def _norm_and_finish(self: Any, x: Tensor) -> Tensor:
+    out: Tensor = self.output(F.layer_norm(x, x.shape[-1:]))
+    return out
+
+
+@ORDER_BUGS.bug(
+    "What does a post-norm layer do last?",
+    also=(build_transformer({"encode": _encode_and_norm, "finish": _norm_and_finish}),),
+)
+def norm_behind_the_encoder(config: TransformerConfig) -> nn.Module:
+    """There is one more norm behind the encoder, or behind both stacks; with post-norm the last layer has normalised
+    already.
+    """
+    return build_transformer({"encode": _encode_and_norm})(config)
 
 
 @ORDER_BUGS.bug("How often does your forward add positions to the source?")
