@@ -13,8 +13,10 @@ from companion import check
 ROOT = Path(__file__).parents[2]
 CHECKS = ROOT / "companion" / "checks"
 FOLDERS = sorted(path.name for path in CHECKS.iterdir() if (path / "__init__.py").exists() and path.name != "engine")
-# Where a chapter's bugs are another chapter's bugs as well, or its look is another chapter's look.
+# Where a chapter's bugs are another chapter's bugs as well, or its look is another chapter's look. A layer's bugs are
+# those of its parts, and a model's those of its layers.
 JOINED = {("additive", "attention"), ("decoder", "encoder"), ("generation", "attention")}
+JOINED |= {("encoder", "add_norm"), ("transformer", "encoder"), ("transformer", "decoder")}
 
 
 def imported(path):
