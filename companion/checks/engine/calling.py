@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ _WRITTEN_FOR_FEWER_AXES = re.compile(
     r"must be a 3D tensor|must be a matrix|^t\(\) expects a tensor|^permute.*input\.dim\(\) = 4|"
     r"^einsum.*number of dimensions \(4\)|^too many values to unpack \(expected [23]"
 )
+_MIDDLE_AXES = re.compile(r"(transpose|swapaxes|swapdims)\((\w+, ?)?(1, ?2|2, ?1)\)")  # the last two, without heads
 
 
 class _Stop(SystemExit):
@@ -117,18 +118,11 @@ def _fourth_axis(frame: FrameType, line: int, text: str) -> str:
     given = [frame.f_locals.get(name) for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
     if not any(isinstance(value, Tensor) and value.dim() == 4 for value in given):
         return ""
-    multiplied = re.search("@|matmul", linecache.getline(code.co_filename, line))
-    if not _WRITTEN_FOR_FEWER_AXES.search(text) and not (multiplied and _exchanges_the_middle_axes(code)):
+    lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 : line]  # none, where they are not at hand
+    turned = lines and "@" in lines[-1].replace("matmul", "@") and _MIDDLE_AXES.search("".join(lines))
+    if not turned and not _WRITTEN_FOR_FEWER_AXES.search(text):
         return ""
     return " (your inputs have four axes, (batch, heads, tokens, features): use @ and .transpose(-2, -1))"
-
-
-def _exchanges_the_middle_axes(code: CodeType) -> bool:
-    """Whether a function holds what turns the keys over where there are no heads."""
-    try:
-        return bool(re.search(r"(transpose|swapaxes|swapdims)\((\w+, )?(1, ?2|2, ?1)\)", inspect.getsource(code)))
-    except OSError:  # its source is not at hand
-        return False
 
 
 def _made_of_a_tensor(frame: FrameType) -> str:

@@ -106,8 +106,7 @@ def _measure_height(check: Check, call: Call) -> list[str]:
     if not factors or not all(math.isclose(min(each), max(each), rel_tol=1e-4) for each in factors.values()):
         return []
     said = [f"{number(each[0])} times the right one with {curve}" for curve, each in factors.items()]
-    facts = [f"Your rate is {', and '.join(said)}, at every step: its shape is right, and its height is not."]
-    return facts
+    return [f"Your rate is {', and '.join(said)}, at every step: its shape is right, and its height is not."]
 
 
 def _look_at_loss(check: Check, call: Call) -> Evidence:
