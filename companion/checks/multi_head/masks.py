@@ -81,6 +81,22 @@ def hidden_scores_are_zero(self: Any, scores: Tensor, mask: Tensor | None) -> Te
     return (scores if mask is None else scores * mask).softmax(dim=-1)
 
 
+@WEIGH_BUGS.bug(
+    "Which score gives a weight of 0 after the softmax?",
+    section=BEFORE,
+    also=(lambda self, scores, mask: _filled(scores, mask, INFINITY),),
+)
+def hidden_scores_are_huge(self: Any, scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Hidden scores become a large positive number, or +inf: the minus sign is missing, and hidden keys get all the
+    weight, or every weight is NaN. They should become -inf.
+    """
+    return _filled(scores, mask, 1e9)
+
+
+def _filled(scores: Tensor, mask: Tensor | None, fill: float) -> Tensor:
+    return (scores if mask is None else scores.masked_fill(~mask, fill)).softmax(dim=-1)
+
+
 @WEIGH_BUGS.bug("What would you have to add to a score for its weight to be 0?", section=BEFORE)
 def mask_added_to_scores(self: Any, scores: Tensor, mask: Tensor | None) -> Tensor:
     """The mask is added to the scores as 0s and 1s: that moves them by 1 and hides nothing."""
