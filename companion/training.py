@@ -41,7 +41,7 @@ class TrainingConfig:
         ValueError: if a value is of another kind or out of range.
     """
 
-    steps: int = 900
+    steps: int = 1000
     batch_size: int = 32
     peak_rate: float = 3e-3
     warmup_steps: int = 40
@@ -158,8 +158,7 @@ class Trainer:
         self.optimizer.step()
         with torch.no_grad():
             share = 1 / min(self.step + 1, AVERAGED_UPDATES)
-            for parameter, average in zip(self.model.parameters(), self.average, strict=True):
-                average.lerp_(parameter, share)
+            torch._foreach_lerp_(self.average, [*self.model.parameters()], share)
         return value
 
     def averaged_model(self) -> Transformer:
