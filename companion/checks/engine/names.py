@@ -90,6 +90,11 @@ class _Part:
         """What it has in common with what it may be taken for."""
         return tuple(sorted(self.shapes.values()))
 
+    @property
+    def form(self) -> list[tuple[str, Shape]]:
+        """How it is built, whatever its own name is."""
+        return [(name.removeprefix(self.path), shape) for name, shape in self.shapes.items()]
+
     def comes_before(self, other: _Part) -> bool:
         """Whether they differ by a number alone, as norm1 and norm2 do, and this one's is the smaller."""
         mine, theirs = (re.split(r"(\d+)", part.label) for part in (self, other))
@@ -120,12 +125,20 @@ def _ways(own: _Part, expected: _Part) -> Iterator[Names]:
 
 
 def _together(pairs: Sequence[tuple[_Part, _Part]]) -> Iterator[Names]:
+    """Yield the ways to take each for its partner; what is built alike, as layers are, is taken alike."""
     if not pairs:
         yield {}
         return
-    for first in _ways(*pairs[0]):
-        for others in _together(pairs[1:]):
-            yield first | others
+    one, model = pairs[0]
+    alike = [pair for pair in pairs if (pair[0].form, pair[1].form) == (one.form, model.form)]
+    others = [pair for pair in pairs if pair not in alike]
+    for way in _ways(one, model):
+        names: Names = {}
+        for own, expected in alike:
+            there = dict(zip(model.shapes, expected.shapes, strict=True))
+            names |= {here: there[way[name]] for name, here in zip(one.shapes, own.shapes, strict=True)}
+        for rest in _together(others):
+            yield names | rest
 
 
 def _level(own: list[_Part], expected: list[_Part]) -> tuple[list[_Part], list[_Part]]:
@@ -155,8 +168,8 @@ def _orders(own: list[_Part], expected: list[_Part]) -> Iterator[list[_Part]]:
     fitting = [[part for part in own if _may_be(part, one)] for one in expected]
     if not all(fitting):
         return
-    same = [part for part in fitting[0] if part.label == expected[0].label]
-    for part in same or fitting[0]:
+    said = [part for part in fitting[0] if _says(part.label, expected[0].label)]
+    for part in said or fitting[0]:
         if not any(other.comes_before(part) for other in own):
             for others in _orders([other for other in own if other is not part], expected[1:]):
                 yield [part, *others]
@@ -170,6 +183,12 @@ def _agree(own: str, expected: str) -> bool:
     """Whether two names do not mean different things."""
     pairs = zip(_meaning(own), _meaning(expected), strict=True)
     return all(not mine or not theirs or mine == theirs for mine, theirs in pairs)
+
+
+def _says(own: str, expected: str) -> bool:
+    """Whether a name is the expected one, or means all that this one means."""
+    pairs = [(mine, theirs) for mine, theirs in zip(_meaning(own), _meaning(expected), strict=True) if theirs]
+    return own == expected or (bool(pairs) and all(mine == theirs for mine, theirs in pairs))
 
 
 @cache
