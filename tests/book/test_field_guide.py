@@ -1,10 +1,12 @@
 """The field guide: every bug of the bank has its entry, and the tests that it shows say what they promise."""
 
 import re
+from functools import partial
 
 import pytest
 import torch
 
+import companion
 from companion import check
 from companion.results import load_result
 from tools import field_guide
@@ -103,7 +105,7 @@ def test_a_test_sees_what_it_should(name, bug, seen, not_seen):
 def test_every_symptom_has_its_test_and_every_test_its_symptom():
     tests = {
         name for name, value in vars(own_tests).items() if callable(value) and value.__module__ == own_tests.__name__
-    } - {"each_token"}
+    } - {"alike", "each_token"}
     assert tests == symptoms.SYMPTOMS.keys() - {"sizes", "nan", "fresh", "none"}
     for name in tests:
         # A reader can copy it: it stands on torch alone.
@@ -111,6 +113,64 @@ def test_every_symptom_has_its_test_and_every_test_its_symptom():
         exec(symptoms.code("hides"), scope)  # with what the others use
         exec(symptoms.code(name), scope)
         assert all(len(line) <= 82 for line in symptoms.code(name).splitlines())
+
+
+class Ours(companion.EncoderLayer):
+    def __init__(self):
+        super().__init__(12, 3, 17, dropout=0.3)
+
+
+class Torchs(torch.nn.TransformerEncoderLayer):
+    """It drops attention weights as well."""
+
+    def __init__(self):
+        super().__init__(12, 3, 17, dropout=0.3, batch_first=True)
+
+    def forward(self, x, mask):
+        return super().forward(x, ~mask[:, None].expand(-1, 3, -1, -1).flatten(0, 1))
+
+
+def leaky(layer):
+    class Leaky(layer):
+        def forward(self, x, mask):
+            return super().forward(x, torch.ones_like(mask))
+
+    return Leaky
+
+
+def mixing(layer):
+    class Mixing(layer):
+        def forward(self, x, mask):
+            return super().forward(x, mask) + 0.01 * x.mean(dim=0)
+
+    return Mixing
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("layer", [Ours, Torchs])
+def test_dropout_is_not_taken_for_a_leak_and_hides_none(layer, training):
+    """A right layer passes in both modes, and a wrong one in neither; the random numbers outside stay as they were."""
+    torch.manual_seed(1)
+    x = torch.randn(3, 5, 12)
+    causal = torch.ones(5, 5, dtype=torch.bool).tril().expand(3, -1, -1)
+    padding = (torch.arange(5) < torch.tensor([5, 3, 2])[:, None, None]).expand(-1, 5, -1)
+    for made, hides, apart in ((layer, True, True), (leaky(layer), False, True), (mixing(layer), True, False)):
+        model = made().train(training)
+        for mask in (causal, padding):
+            asked, state = partial(model, mask=mask if layer is Torchs else mask[:, None]), torch.get_rng_state()
+            assert own_tests.hides(asked, x, mask) == hides
+            assert own_tests.items_do_not_meet(asked, x) == apart
+            assert torch.equal(torch.get_rng_state(), state)
+            assert torch.equal(asked(x), asked(x)) != training  # it has dropout
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_dropout_is_not_taken_for_tokens_that_meet(training):
+    x = torch.randn(3, 5, 12)
+    network = torch.nn.Sequential(torch.nn.Linear(12, 17), torch.nn.Dropout(0.3), torch.nn.LayerNorm(17))
+    network.train(training)
+    assert own_tests.tokens_do_not_meet(network, x)
+    assert not own_tests.tokens_do_not_meet(lambda x: network(x + x.mean(dim=1, keepdim=True)), x)
 
 
 def test_numbers_of_an_entry():

@@ -43,7 +43,7 @@ class OtherParameters(Norm):
     def __init__(self, d_model):
         nn.Module.__init__(self)
         self.gamma = nn.Parameter(torch.ones(d_model))
-        self.beta = nn.Parameter(torch.zeros(d_model))
+        self.beta = nn.Parameter(torch.zeros(d_model, d_model))
 
 
 class Shared(Norm):

@@ -13,10 +13,28 @@ from companion.checks import how_far
 
 
 def rows_sum_to_one(weights):
-    """Attention weights (..., Q, K): none negative, each row sums to 1."""
+    """Attention weights (..., Q, K): none negative, each row sums to 1.
+
+    In eval mode: dropout takes weights out, and makes the others larger.
+    """
     sums = weights.sum(dim=-1)
     right = torch.allclose(sums, torch.ones_like(sums))
     return right and bool((weights >= 0).all())
+
+
+def alike(layer):
+    """The layer, in which every call draws the same dropout.
+
+    Else two calls differ in train mode, whatever the layer does. The
+    random numbers that you draw afterwards stay what they were.
+    """
+
+    def call(x):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return layer(x)
+
+    return call
 
 
 def each_token(x):
@@ -32,16 +50,20 @@ def each_token(x):
 def hides(layer, x, mask):
     """Whether what a mask (B, L, L) hides moves nothing.
 
-    layer takes x (B, L, D) and returns as many tokens.
+    layer takes x (B, L, D) and returns as many tokens, in train mode or
+    in eval mode.
     """
-    far = how_far(layer, x, each_token(x))  # (S, B, T)
+    far = how_far(alike(layer), x, each_token(x))  # (S, B, T)
     moved = (far > 1e-6).permute(1, 2, 0)  # (B, T, S)
     itself = torch.eye(x.size(1), dtype=torch.bool)  # it may well do that
     return not (moved & ~mask & ~itself).any()
 
 
 def shows(layer, x, mask):
-    """Whether all that a mask (B, L, L) allows moves the output."""
+    """Whether all that a mask (B, L, L) allows moves the output.
+
+    In eval mode: what dropout drops moves nothing.
+    """
     far = how_far(layer, x, each_token(x))  # (S, B, T)
     moved = (far != 0).permute(1, 2, 0)  # (B, T, S)
     itself = torch.eye(x.size(1), dtype=torch.bool)
@@ -52,6 +74,7 @@ def items_do_not_meet(layer, x):
     """Whether item 0 of a batch (B, ...) stays when item 1 changes."""
     changed = x.clone()
     changed[1] = changed[1].flip(-1) + 1.0
+    layer = alike(layer)
     return torch.allclose(layer(changed)[0], layer(x)[0])
 
 
@@ -59,11 +82,15 @@ def tokens_do_not_meet(layer, x):
     """Whether token 0 of x (B, L, D) stays when the others change."""
     changed = x.clone()
     changed[:, 1:] = changed[:, 1:].flip(-1) + 1.0
+    layer = alike(layer)
     return torch.allclose(layer(changed)[:, 0], layer(x)[:, 0])
 
 
 def order_does_not_matter(layer, x):
-    """Whether reversed tokens (B, L, D) give reversed outputs."""
+    """Whether reversed tokens (B, L, D) give reversed outputs.
+
+    In eval mode: dropout goes by places, and does not turn with them.
+    """
     return torch.allclose(layer(x.flip(1)).flip(1), layer(x))
 
 

@@ -26,7 +26,8 @@ SYMPTOMS = {
     "hides": (
         "The loss is too good, and generation is noise: a token sees what it may not",
         "Change one token and see which outputs move. Do it under a causal mask and on a padded batch, in train and in "
-        "eval mode, and with random numbers in every bias. Neither the loss nor the row sums tell.",
+        "eval mode, and with random numbers in every bias. Two calls in train mode draw different dropout, and then "
+        "everything moves: the test seeds each call alike. Neither the loss nor the row sums tell.",
     ),
     "shows": (
         "A token does not see what it may",
@@ -34,7 +35,8 @@ SYMPTOMS = {
     ),
     "items_do_not_meet": (
         "One item of a batch moves another",
-        "An evaluation then depends on what else is in the batch.",
+        "An evaluation then depends on what else is in the batch. This too can be asked in train mode, since each call "
+        "is seeded alike.",
     ),
     "tokens_do_not_meet": (
         "Tokens are mixed where each should be treated by itself",
@@ -76,7 +78,7 @@ SYMPTOMS = {
 }
 
 
-HELPERS = {"hides": (how_far, own_tests.each_token)}  # shown above a test; those below it use them too
+HELPERS = {"hides": (how_far, own_tests.alike, own_tests.each_token)}  # shown above a test; those below it use them too
 
 
 def code(name: str) -> str:

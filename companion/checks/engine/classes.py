@@ -12,15 +12,17 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from companion.checks.engine.bank import Bug, recognise
-from companion.checks.engine.calling import Problem, type_name
+from companion.checks.engine.calling import Problem, fresh, type_name
 from companion.checks.engine.handed_in import HandedIn, others
-from companion.checks.engine.parameters import check_parameters, check_unchanged, replace, replaced
+from companion.checks.engine.names import Names, told
+from companion.checks.engine.parameters import check_parameters, check_unchanged, names_of, replace, replaced
 from companion.checks.engine.probe import Probe
 from companion.checks.engine.signatures import arguments, has_default, problem_of_class
 from companion.checks.engine.variants import Variant
@@ -139,6 +141,12 @@ class HandedInClass:
         self.early = early
         self.is_used = False
         self.codes = _codes_of(cls)
+        self._names: dict[tuple[Any, ...], Names] = {}  # expected names by the learner's, for each set of those
+
+    @property
+    def remark(self) -> str:
+        """Say in a sentence what was taken for what, if names are not the check's."""
+        return told(next(reversed(self._names.values()), {}))
 
     def used(self) -> HandedIn:
         """Return the same, but each module has been called with other inputs before: it should not remember them."""
@@ -158,11 +166,38 @@ class HandedInClass:
         _begin(module, values, with_parameters=not parameters)
         if not parameters:
             return self.forward(module, values)
-        check_parameters(module, parameters)
-        with replaced(module, parameters):
+        names = self.names(module, values, parameters)
+        check_parameters(module, parameters, names)
+        own = {name: parameters[expected] for name, expected in names.items()}
+        with replaced(module, own):
             output = self.forward(module, values)
-            check_unchanged(module, parameters)
+            check_unchanged(module, own)
         return output
+
+    def names(self, module: nn.Module, values: Mapping[str, Any], parameters: Mapping[str, Tensor]) -> Names:
+        """Return which of the module's parameters is which: found out once, so that it stays the same."""
+        names = (name for name, _ in module.named_parameters(remove_duplicate=False))
+        key = (next(iter(parameters.values())).dtype, *names)  # in another precision more of it may work
+        if key not in self._names:
+            self._names[key] = names_of(module, parameters, partial(self._works, values))
+        return self._names[key]
+
+    def _works(self, values: Mapping[str, Any], names: Names) -> bool:
+        """Whether the output is the right one if the parameters are these."""
+        values = {name: fresh(value) for name, value in values.items()}
+        right = HandedInClass(self.form.reference, self.form, ())(**values)
+        try:
+            module = self.build(values)
+            module.train(values.get("training", False))
+            _begin(module, values, with_parameters=False)
+            with replaced(module, {name: values[expected] for name, expected in names.items()}):
+                output = self.forward(module, values)
+        except Exception:  # told if it comes again
+            return False
+        output = output[0] if isinstance(output, (tuple, list)) and output else output
+        if not isinstance(output, Tensor) or output.shape != right.shape:
+            return False
+        return bool((output - right).abs().max() <= 1e-4 * right.abs().max())
 
     def build(self, values: Mapping[str, Any]) -> nn.Module:
         """Build the class of the sizes among the values."""

@@ -24,12 +24,15 @@ class HandedIn(Protocol):
     Attributes:
         thing: what was handed in, as it is.
         codes: the code objects in which a line of the learner's may stand.
+        remark: says in a sentence what was taken for what in it; empty if nothing was.
     """
 
     @property
     def thing(self) -> Any: ...  # noqa: D102 - said above
     @property
     def codes(self) -> Sequence[Any]: ...  # noqa: D102 - said above
+    @property
+    def remark(self) -> str: ...  # noqa: D102 - said above
 
     def __call__(self, **values: Any) -> Any:
         """Call it, with everything by name."""
@@ -107,6 +110,8 @@ class HandedInFunction:
         function: the learner's.
         form: what the check expects.
     """
+
+    remark = ""
 
     def __init__(self, function: Callable[..., Any], form: FunctionForm) -> None:
         self.thing = function

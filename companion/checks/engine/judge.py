@@ -94,8 +94,12 @@ class _Judge:
             or self.edges()
             or self.gradients()
             or self.doubtful()
-            or Report(self.check.name, True, warnings=tuple(self.warnings))
+            or Report(self.check.name, True, warnings=(*self.remark(), *self.warnings))
         )
+
+    def remark(self) -> tuple[str, ...]:
+        """Return what is said in any case: what was taken for what."""
+        return (self.handed_in.remark,) if self.handed_in.remark else ()
 
     def observe_core(self) -> list[Outcome]:
         outcomes = self.observe_until_stopped()
@@ -243,11 +247,11 @@ class _Judge:
         hints = (" ".join(entry.hint for entry in bugs), see(*(entry.section for entry in bugs)))
         facts = (*evidence.facts[:2], *extra)
         names = tuple(entry.name for entry in bugs)
-        return Report(self.check.name, False, message, names, facts, (), hints, tuple(evidence.tables))
+        return Report(self.check.name, False, message, names, facts, self.remark(), hints, tuple(evidence.tables))
 
     def fail(
         self, message: str, facts: Sequence[str] = (), evidence: Evidence | None = None, hint: str = _GENERAL_HINT
     ) -> Report:
         tables = tuple(evidence.tables) if evidence else ()
         hints = (hint, see(self.check.section))
-        return Report(self.check.name, False, message, (), tuple(facts)[:5], (), hints, tables)
+        return Report(self.check.name, False, message, (), tuple(facts)[:5], self.remark(), hints, tables)

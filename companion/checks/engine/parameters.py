@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 
 from companion.checks.engine.calling import Problem
+from companion.checks.engine.names import Names, taken
 
 
 @contextmanager
@@ -34,19 +35,46 @@ def replace(module: nn.Module, parameters: Mapping[str, Tensor]) -> None:
                 child._parameters[key] = parameters[f"{prefix}.{key}" if prefix else key]
 
 
-def check_parameters(module: nn.Module, expected: Mapping[str, Tensor]) -> None:
-    """Refuse a module whose parameters have other names or shapes than expected, or are not each its own."""
+def names_of(module: nn.Module, expected: Mapping[str, Tensor], works: Callable[[Names], bool]) -> Names:
+    """Return the expected name of each parameter: its own, or that for which it is taken; nothing for what fits none.
+
+    Args:
+        module: the learner's.
+        expected: the check's parameters.
+        works: says of such names whether the output is the right one.
+    """
     found = dict(module.named_parameters(remove_duplicate=False))
-    missing = [name for name in expected if name not in found]
-    unknown = [name for name in found if name not in expected]
+    first: dict[int, str] = {}  # of the names of one parameter
+    for name in sorted(found, key=lambda name: name not in expected):
+        first.setdefault(id(found[name]), name)
+
+    def with_others(names: Names) -> Names:
+        both = {name: names.get(name, names.get(first[id(value)], "")) for name, value in found.items()}
+        return {name: wanted for name, wanted in both.items() if wanted}
+
+    names = {name: name for name in found if name in expected}
+    if len(names) < len(expected):
+        once = list(found) if len(found) == len(expected) else first.values()
+        own = {name: tuple(value.shape) for name, value in found.items() if name in once}
+        right = {name: tuple(value.shape) for name, value in expected.items()}
+        names = taken(own, right, lambda way: works(with_others(way))) or names
+    return with_others(names)
+
+
+def check_parameters(module: nn.Module, expected: Mapping[str, Tensor], names: Names) -> None:
+    """Refuse a module whose parameters fit none of those expected, have other shapes, or are not each its own."""
+    found = dict(module.named_parameters(remove_duplicate=False))
+    own = {wanted: name for name, wanted in reversed(names.items())}
+    missing = [name for name in expected if name not in own]
+    unknown = [name for name in found if name not in names]
     if missing:
-        raise Problem(f"Your class has no parameter {_few(missing)}{_why(module, missing, unknown, found)}")
+        raise Problem(f"Your class has no parameter {_few(missing)}{_why(module, missing, unknown, own)}")
     if unknown:
         said = f"Your class has a parameter {_few(unknown)} that this check does not expect."
         is_norm = any("norm" in name or name.startswith("ln") for name in unknown)
         raise Problem(said + (" Is there a norm more than in the formula?" if is_norm else ""))
     owners: dict[int, str] = {}
-    for name, value in expected.items():
+    for name, value in ((own[wanted], value) for wanted, value in expected.items()):
         if found[name].shape != value.shape:
             raise Problem(_other_shape(name, tuple(found[name].shape), tuple(value.shape)))
         first = owners.setdefault(found[name].data_ptr(), name)
@@ -70,7 +98,7 @@ def _why(module: nn.Module, missing: list[str], unknown: list[str], found: Mappi
     hidden = list(_hidden(module))
     if hidden:
         return f". {' '.join(hidden[:2])}"
-    if not found:
+    if not found and not unknown:
         return "; it has no parameters at all. Layers and parameters are made in __init__."
     if all(name.endswith("bias") and name.removesuffix("bias") + "weight" in found for name in missing):
         return ": is bias=False said somewhere?"

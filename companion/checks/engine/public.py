@@ -9,6 +9,11 @@ from companion.checks.engine.check import Check
 from companion.checks.engine.judge import run_check
 from companion.checks.engine.report import Report
 
+_OTHER_NAMES = """
+
+Parameters of other names are told apart by their shapes, by what the names say and by their order; a warning lists
+what was taken for what.
+"""
 _COMMON = """
 
 Args:
@@ -43,5 +48,6 @@ def public(check: Check) -> PublicCheck:
 
     run.__name__ = run.__qualname__ = check.name
     run.__module__ = "companion.checks"
-    run.__doc__ = "Check " + inspect.cleandoc(check.expects) + _COMMON.format(what=check.form.what).rstrip()
+    also = _OTHER_NAMES.rstrip() if check.form.what == "class" else ""
+    run.__doc__ = "Check " + inspect.cleandoc(check.expects) + also + _COMMON.format(what=check.form.what).rstrip()
     return run

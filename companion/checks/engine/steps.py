@@ -46,6 +46,8 @@ class HandedInStep:
         early: the bugs that show in what it keeps.
     """
 
+    remark = ""
+
     def __init__(self, step: Any, early: Sequence[Bug]) -> None:
         self.thing = step
         self.early = early
