@@ -19,10 +19,12 @@ def test_contextual(load_script):
         assert fresh["units"] < no_context["units"] + 0.1 < learned["units"] - 0.1
         # The balanced probe finds the units before training as well, at the cost of the hundreds.
         before, after = (layer2(run, name, "balanced probe") for name in ("not trained", "trained"))
-        assert before["units"] > 0.8 and before["hundreds"] < 0.85 < after["hundreds"]
+        assert before["units"] > 0.8
+        assert before["hundreds"] < 0.85 < after["hundreds"]
         # Hundred thousands are there before training, and never behind a mask that hides what follows.
         assert min(fresh["hundred thousands"], learned["hundred thousands"]) > 0.75
-        assert back["hundred thousands"] < 0.5 and back["first word"] < 0.6 < learned["first word"]
+        assert back["hundred thousands"] < 0.5
+        assert back["first word"] < 0.6 < learned["first word"]
         assert back["later word"] > 0.9
 
 
@@ -32,7 +34,8 @@ def test_vectors_come_to_differ_by_place(load_script):
         for name in ("not trained", "trained"):
             cosine = run["cosine"][name]["layer 2"]
             gap[name] = cosine["same word, same place"] - cosine["same word, other place"]
-        assert gap["not trained"] < 0.05 and gap["trained"] > 0.2
+        assert gap["not trained"] < 0.05
+        assert gap["trained"] > 0.2
 
 
 def test_looking_back_costs_no_translations():
