@@ -16,7 +16,9 @@ from companion.attention import masked_softmax
 
 
 class AdditiveAttention(nn.Module):
-    """Attend with the additive score.
+    """Attend with the additive score, without biases, as the paper writes it.
+
+    So the score is odd: score(-q, -k) = -score(q, k). The chapter shows what that costs.
 
     Args:
         query_dim: features of a query.

@@ -150,6 +150,22 @@ def test_the_score_is_bounded_by_v():
         assert (weights.log().amax(dim=-1) - weights.log().amin(dim=-1) <= bound).all()
 
 
+@torch.no_grad()
+def test_without_a_bias_the_score_is_odd():
+    """So the weights of a draw and of its mirror image multiply to the same for every key."""
+    module = attention()
+    query, key, _ = inputs()
+
+    def differences():
+        weights, mirrored = module.weights(query, key), module.weights(-query, -key)
+        product = (weights * mirrored).log()
+        return (product - product[..., :1]).abs().max()
+
+    assert differences() < 1e-12
+    module.q_proj = torch.nn.Linear(QUERY_DIM, HIDDEN).double()
+    assert differences() > 1e-3
+
+
 def test_device_follows_the_inputs():
     module = attention().to("meta")
     tensors = [tensor.to("meta") for tensor in inputs()]

@@ -12,11 +12,12 @@ from companion.results import store_runs
 
 QUESTION = (
     "A query asks for one of 8 keys. How often does attention give that key the "
-    "largest weight after 300 steps, by an additive score, a dot product and a "
-    "scaled dot product of d_k features, at the best of three learning rates: "
-    "when keys come from 32 words, and when they are new each time?"
+    "largest weight after 300 steps, by an additive score without and with a "
+    "bias, a dot product and a scaled dot product of d_k features, at the best "
+    "of three learning rates: when keys come from 32 words, and when they are "
+    "new each time?"
 )
-ARMS = ("additive", "dot", "scaled dot")
+ARMS = ("additive", "additive, bias", "dot", "scaled dot")
 TASKS = ("words", "new keys")
 RATES = (1e-3, 3e-3, 1e-2)
 SIZES = (4, 16, 64, 256)
@@ -40,9 +41,15 @@ class DotScore(nn.Module):
 
 def make(arm: str, d_k: int) -> nn.Module:
     """Return an untrained attention; each arm has its two d_k × d_k matrices."""
-    if arm == "additive":
-        return AdditiveAttention(d_k, d_k, d_k).double()
-    return DotScore(d_k, arm == "scaled dot").double()
+    if arm in ("dot", "scaled dot"):
+        return DotScore(d_k, arm == "scaled dot")
+    module = AdditiveAttention(d_k, d_k, d_k)
+    if arm != "additive":
+        module.q_proj = nn.Linear(d_k, d_k)  # a bias for each hidden feature
+    if arm == "additive, bias":
+        # torch starts a bias within 1/sqrt(d_k): where d_k is large, almost odd.
+        nn.init.normal_(module.q_proj.bias)
+    return module
 
 
 def found(
@@ -54,7 +61,7 @@ def found(
     generator = torch.Generator().manual_seed(seed + 1)
 
     def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator).double()
+        return torch.randn(*shape, generator=generator)
 
     as_key, as_query = normal(NUM_WORDS, d_k), normal(NUM_WORDS, d_k)
     rotation = torch.linalg.qr(normal(d_k, d_k))[0]
@@ -82,7 +89,7 @@ def found(
     query, keys, right = draw(2000)
     with torch.no_grad():
         leads = model.weights(query, keys)[:, 0].argmax(dim=-1)
-    return (leads == right).double().mean().item()
+    return (leads == right).float().mean().item()
 
 
 def run(
@@ -106,17 +113,27 @@ def run(
         for task in TASKS
     }
     best = {
-        task: {arm: [max(row) for row in rows] for arm, rows in arms.items()}
-        for task, arms in by_rate.items()
+        task: {arm: [max(row) for row in rows] for arm, rows in by_arm.items()}
+        for task, by_arm in by_rate.items()
+    }
+    torchs_bias = {
+        str(long): max(
+            round(
+                found("new keys", "torch's bias", sizes[-1], rate, seed, long), 3
+            )
+            for rate in rates
+        )
+        for long in (steps, 3 * steps)
     }
     return {
         "sizes": list(sizes),
         "rates": list(rates),
         "by_rate": by_rate,
         "best": best,
+        "torch's bias": torchs_bias,  # new keys, the largest size, by steps
     }
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    store_runs(__file__, QUESTION, run, seeds=range(3))
+    store_runs(__file__, QUESTION, run, seeds=range(5))
