@@ -41,10 +41,10 @@ class TrainingConfig:
         ValueError: if a value is of another kind or out of range.
     """
 
-    steps: int = 500
-    batch_size: int = 64
-    peak_rate: float = 2.5e-3
-    warmup_steps: int = 60
+    steps: int = 900
+    batch_size: int = 32
+    peak_rate: float = 3e-3
+    warmup_steps: int = 40
     label_smoothing: float = 0.1
     clip_norm: float = 1.0
     seed: int = 0

@@ -6,12 +6,13 @@ import lzma
 import random
 import unicodedata
 import zipfile
+from collections import Counter
 
 import pytest
 import torch
 
 from companion import NumberWords, Tokenizer, TranslationTask, length_bucketed_batches, pad_batch, read_pairs
-from companion.data.number_words import number_in_words
+from companion.data.number_words import HELD_OUT_THOUSANDS, draw_numbers, number_in_words, part_of
 from companion.data.tokenizer import normalise
 from tests.helpers import small_task
 
@@ -25,7 +26,9 @@ def test_parts_are_disjoint_and_reproducible():
     task, again = small_task(), NumberWords(max_digits=3, num_train=100, num_held_out=20)
     parts = [task.train, task.validation, task.test]
     assert [len(part) for part in parts] == [100, 20, 20]
-    assert len({source for part in parts for source, _ in part}) == 140
+    train, validation, test = map(set, parts)
+    assert len(validation | test) == 40  # each of them once, and none of them to train on
+    assert not train & (validation | test)
     assert (again.train, again.validation, again.test) == tuple(parts)
     assert again.target_tokenizer.to_json() == task.target_tokenizer.to_json()
     assert NumberWords(max_digits=3, num_train=100, num_held_out=20, seed=1).test != task.test
@@ -39,19 +42,50 @@ def test_pairs_are_numbers_in_words():
     assert repr(task) == "NumberWords('en', 'de', max_digits=3, seed=0)"
 
 
-def test_digit_counts_are_roughly_even():
-    from companion.data.number_words import _draw_numbers
+def test_held_out_counts_of_digits_are_roughly_even():
+    task = NumberWords()
+    digits = {task.pair(number)[0]: len(str(number)) for number in range(1000)}
+    counts = Counter(digits.get(source, 4) for source, _ in task.test)
+    assert (counts[1], counts[2], counts[3]) == (1, 8, 82)  # all there are
+    assert counts.total() == 1000
 
-    numbers = _draw_numbers(12_000, 6, random.Random(0))
-    assert len(set(numbers)) == len(numbers) == 12_000
-    counts = [sum(len(str(number)) == digits for number in numbers) for digits in range(1, 7)]
-    assert counts[:3] == [10, 90, 900]  # all there are
-    assert max(counts[3:]) - min(counts[3:]) <= 1
+
+def test_what_is_held_out_is_held_out_by_structure():
+    parts = {number: part_of(number) for number in (7, 18, 8, 14, 21, 100_001, 1_100_001, 99_021, 100_000_021)}
+    assert [number for number, part in parts.items() if part == "test"] == [7, 18, 100_001, 1_100_001]
+    assert [number for number, part in parts.items() if part == "validation"] == [14]
+    assert len(HELD_OUT_THOUSANDS) == 80
+
+
+def test_draws_have_many_zeros_and_more_numbers_of_more_digits():
+    numbers = draw_numbers(12_000, 6, random.Random(0))
+    assert {part_of(number) for number in numbers} == {"train"}
+    digits = Counter(len(str(number)) for number in numbers)
+    for count in range(1, 7):
+        assert digits[count] / 12_000 == pytest.approx(count / 21, abs=0.03)
+    last = Counter(number % 10 for number in numbers if number > 9)
+    assert last[0] / last.total() == pytest.approx(0.3 + 0.7 / 10, abs=0.02)
+    few = Counter(number % 10 for number in draw_numbers(12_000, 6, random.Random(0), zeros=0.0) if number > 9)
+    assert few[0] / few.total() == pytest.approx(0.1, abs=0.02)
+
+
+def test_kinds_are_held_out_and_what_they_are_called():
+    task = NumberWords()
+    numbers = {task.pair(number): number for number in (7, 62, 821, 90_000, 100_077, 300_005)}
+    kinds = task.by_kind(most=100)
+    found = {kind: {numbers[pair] for pair in pairs if pair in numbers} for kind, pairs in kinds.items()}
+    assert {7, 62} <= found["0 to 100"]
+    assert 90_000 in found["multiples of 10,000"]
+    assert found["100,001 to 100,099"] == {100_077}
+    assert 300_005 in found["x00,00y"]
+    assert max(map(len, kinds.values())) == len(kinds["6 digits"]) == 100
+    assert not set(itertools.chain(*kinds.values())) & {*task.train, *task.validation}
+    assert "multiples of 1,000" not in NumberWords(max_digits=3, num_train=100).by_kind()
 
 
 def test_few_numbers_are_shared_out():
     task = NumberWords(max_digits=1)
-    assert (len(task.train), len(task.validation), len(task.test)) == (8, 1, 1)
+    assert (len(set(task.train)), len(task.validation), len(task.test)) == (8, 1, 1)
 
 
 def test_languages_and_digits_that_there_are_not():
@@ -70,7 +104,8 @@ def test_numbers_that_are_written_alike_stand_in_one_part(monkeypatch):
     monkeypatch.setattr(number_words, "number_in_words", lambda number, language: f"{language} {number // 2}")
     task = NumberWords(max_digits=3, num_train=500, num_held_out=20)
     parts = [{source for source, _ in part} for part in (task.train, task.validation, task.test)]
-    assert sum(map(len, parts)) == len(set.union(*parts)) == len(task.train) + 40 < 540
+    assert sum(map(len, parts)) == len(set.union(*parts))
+    assert len(task.validation) == len(task.test) == 20
 
 
 @pytest.mark.parametrize("target", ["fr", "es", "ru", "ja"])
@@ -102,6 +137,23 @@ def test_the_hyphen_stands_alone():
     assert "-" in vocabulary
     assert not [token for token in vocabulary if "-" in token and token != "-"]
     assert tokenizer.tokens(tokenizer.encode("twenty-one")).count("-") == 1
+
+
+def test_what_stands_alone_is_never_part_of_a_longer_piece():
+    texts = ["hundertundeins", "tausendundeins", "undund"] * 9
+    joined, cut = Tokenizer.train(texts, 60), Tokenizer.train(texts, 60, alone=("und", "hundert", "t.u"))
+    assert joined.tokens(joined.encode("hundertundeins")) == ["hundertundeins", "<eos>"]
+    assert cut.tokens(cut.encode("hundertundeins")) == ["hundert", "und", "eins", "<eos>"]
+    assert cut.decode(cut.encode("hundertundeins")) == "hundertundeins"
+
+
+def test_the_beginning_of_a_word_is_marked_where_there_are_several():
+    one, several = Tokenizer.train(["eins", "zwei"], 60), Tokenizer.train(["eins", "zwei drei"], 60)
+    assert one.tokens(one.encode("eins")) == ["eins", "<eos>"]
+    assert several.tokens(several.encode("zwei drei")) == ["▁zwei", "▁drei", "<eos>"]
+    for tokenizer, text in ((one, "eins"), (several, "zwei drei")):
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+        assert Tokenizer.from_json(tokenizer.to_json()).decode(tokenizer.encode(text)) == text
 
 
 def test_special_tokens():
@@ -154,7 +206,7 @@ def test_one_string_is_not_a_list_of_strings():
 def test_vocab_size_is_kept_where_the_characters_allow_it():
     texts = [source for source, _ in small_task().train]
     assert len(Tokenizer.train(texts, 40)) == 40
-    assert len(Tokenizer.train(["abcdefg"], 5)) == 4 + 8  # the characters and the mark of a word's beginning
+    assert len(Tokenizer.train(["abc defg"], 5)) == 4 + 8  # the characters and the mark of a word's beginning
 
 
 def test_json_keeps_everything():

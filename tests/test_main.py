@@ -13,7 +13,7 @@ import companion.__main__ as command
 from companion import Checkpoint, NumberWords, load_checkpoint, save_checkpoint
 from tests.helpers import parameters_equal, small_task
 
-LINES = [f"{source}\t{target}\n" for source, target in small_task().train[:40]]
+LINES = [f"{source}\t{target}\n" for source, target in [*dict.fromkeys(small_task().train)][:40]]
 
 
 @pytest.fixture

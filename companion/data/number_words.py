@@ -2,27 +2,41 @@
 
 "two hundred and thirty-four" → "zweihundertvierunddreißig": a real translation task that needs no download. Its
 order crosses over (twenty-one, einundzwanzig), its words have parts, and every answer can be checked.
+
+What is tested is held out by structure, and not by chance: every eleventh number, and every number whose thousands
+are among 80 that no number to learn from has. A test set drawn like the training set would only show that the model
+fits it: numbers such as 100,001 hardly come up in either.
 """
 
 from __future__ import annotations
 
+import functools
 import random
+from collections.abc import Sequence
 
 from companion.data.pairs import Pair, TranslationTask
+from companion.data.tokenizer import Tokenizer
+
+# What never becomes a part of a longer subword: the joints of a number, so that its parts can be put together anew.
+ALONE = {"de": ("-", "hundert", "tausend", "und")}
+HELD_OUT_THOUSANDS = {16, 20, 90, 100, 300, 500}
+HELD_OUT_THOUSANDS |= set(random.Random(0).sample(sorted(set(range(10, 1000)) - HELD_OUT_THOUSANDS), 74))
 
 
 class NumberWords(TranslationTask):
     """Numbers in words, by `num2words`, split so that no number stands in two parts.
 
-    Numbers are drawn so that every count of digits is about as frequent, as far as there are enough of them.
+    Training draws numbers as they come, small ones and round ones again and again. Validation and test hold
+    different numbers, each count of digits about as often as the others, as far as there are enough of them;
+    `by_kind` has more that are held out, sorted by what is hard about them.
 
     Args:
         source: language to translate from, as num2words names it.
         target: language to translate to.
         max_digits: numbers have up to this many digits.
-        seed: which numbers stand where.
-        num_train: how many numbers to train on; fewer if there are not enough.
-        num_held_out: how many numbers each of validation and test get.
+        seed: which numbers stand where; what is held out is the same for every seed.
+        num_train: how many numbers to draw to train on.
+        num_held_out: how many numbers each of validation and test get; fewer if there are not enough.
 
     Raises:
         ValueError: if num2words does not know a language, or max_digits is less than 1.
@@ -43,22 +57,86 @@ class NumberWords(TranslationTask):
         for language in (source, target):
             number_in_words(1, language)
         self.source, self.target, self.max_digits, self.seed = source, target, max_digits, seed
-        held_out = min(num_held_out, 10**max_digits // 10)
-        numbers = _draw_numbers(num_train + 2 * held_out, max_digits, random.Random(seed))
+        rng = random.Random(seed)
+        train = [self.pair(number) for number in draw_numbers(num_train, max_digits, rng)]
         # By source, since num2words writes some numbers alike: 100,001 and 101,001 in Turkish.
-        by_source = {number_in_words(n, source): number_in_words(n, target) for n in numbers}
-        pairs = list(by_source.items())
-        super().__init__(pairs[2 * held_out :], pairs[:held_out], pairs[held_out : 2 * held_out])
+        self._taken = {source_text for source_text, _ in train}
+        validation, test = (self._spread(part, num_held_out, rng) for part in ("validation", "test"))
+        source_tokenizer = Tokenizer.train((text for text, _ in train), alone=ALONE.get(source, ("-",)))
+        target_tokenizer = Tokenizer.train((text for _, text in train), alone=ALONE.get(target, ("-",)))
+        super().__init__(train, validation, test, source_tokenizer, target_tokenizer)
 
     def pair(self, number: int) -> Pair:
         """Return `number` in words, in both languages."""
         return number_in_words(number, self.source), number_in_words(number, self.target)
+
+    def by_kind(self, most: int = 200) -> dict[str, list[Pair]]:
+        """Return up to `most` pairs of each kind of number, all of them held out from training and validation.
+
+        Kinds: so many digits; all up to 100; round ones; zeros inside, as in 340,005. Kinds of which nothing is held
+        out, or nothing has so few digits, are left out.
+        """
+        top, rng = 10**self.max_digits, random.Random(1)
+        kinds: dict[str, Sequence[int]] = {"0 to 100": range(min(101, top))}
+        kinds |= {f"{count} digits": _of_digits(count) for count in range(2, self.max_digits + 1)}
+        kinds |= {f"multiples of {step:,}": range(step, top, step) for step in (100, 1_000, 10_000)}
+        kinds["x,00y"] = [1000 * x + y for x in range(1, min(top // 1000, 1000)) for y in range(1, 10)]
+        kinds["x00,00y"] = [number for number in kinds["x,00y"] if number >= 100_000 and number // 1000 % 100 == 0]
+        kinds["100,001 to 100,099"] = range(100_001, min(top, 100_100))
+        found = {kind: self._held_out("test", numbers, most, rng) for kind, numbers in kinds.items()}
+        return {kind: pairs for kind, pairs in found.items() if pairs}
+
+    def _spread(self, part: str, count: int, rng: random.Random) -> list[Pair]:
+        # Go round the digit counts, shortest first, taking an equal share of what is still wanted from each.
+        pairs: list[Pair] = []
+        for digits in range(1, self.max_digits + 1):
+            share = (count - len(pairs)) // (self.max_digits + 1 - digits)
+            pairs += self._held_out(part, _of_digits(digits), share, rng)
+        rng.shuffle(pairs)
+        self._taken |= {source for source, _ in pairs} if part == "validation" else set()
+        return pairs
+
+    def _held_out(self, part: str, numbers: Sequence[int], most: int, rng: random.Random) -> list[Pair]:
+        # Nearly a tenth is validation and more is test, so that this many are enough to look at.
+        some = (number for number in rng.sample(numbers, min(len(numbers), 20 * most)) if part_of(number) == part)
+        pairs: dict[str, str] = {}
+        for source, target in map(self.pair, some):
+            if len(pairs) == most:
+                break
+            if source not in self._taken:
+                pairs[source] = target
+        return list(pairs.items())
 
     def __repr__(self) -> str:
         """Say which task this is."""
         return f"NumberWords({self.source!r}, {self.target!r}, max_digits={self.max_digits}, seed={self.seed})"
 
 
+def part_of(number: int) -> str:
+    """Say where `number` may stand: in "train", "validation" or "test"."""
+    if number % 11 == 7 or number // 1000 % 1000 in HELD_OUT_THOUSANDS:
+        return "test"
+    return "validation" if number % 11 == 3 else "train"
+
+
+def draw_numbers(count: int, max_digits: int, rng: random.Random, *, zeros: float = 0.3) -> list[int]:
+    """Draw numbers to train on, some of them more than once.
+
+    A number has two digits twice as often as one, three digits three times as often, and so on. Each digit but the
+    first is 0 with probability `zeros`; a tenth would leave round numbers so rare that they are not learned.
+    """
+    numbers: list[int] = []
+    while len(numbers) < count:
+        (digits,) = rng.choices(range(1, max_digits + 1), weights=range(1, max_digits + 1))
+        number = rng.randrange(1 if digits > 1 else 0, 10)
+        for _ in range(digits - 1):
+            number = 10 * number + (0 if rng.random() < zeros else rng.randrange(10))
+        if part_of(number) == "train":
+            numbers.append(number)
+    return numbers
+
+
+@functools.cache
 def number_in_words(number: int, language: str) -> str:
     """Write `number` in words, by num2words.
 
@@ -75,13 +153,5 @@ def number_in_words(number: int, language: str) -> str:
         raise ValueError(f"num2words cannot write {number} in the language {language!r}: {error}") from error
 
 
-def _draw_numbers(count: int, max_digits: int, rng: random.Random) -> list[int]:
-    # Go round the digit counts, shortest first, taking an equal share of what is still wanted from each.
-    chosen: list[int] = []
-    for digits in range(1, max_digits + 1):
-        first = 0 if digits == 1 else 10 ** (digits - 1)
-        available = range(first, 10**digits)
-        share = (count - len(chosen)) // (max_digits + 1 - digits)
-        chosen += rng.sample(available, min(share, len(available)))
-    rng.shuffle(chosen)
-    return chosen
+def _of_digits(count: int) -> range:
+    return range(0 if count == 1 else 10 ** (count - 1), 10**count)

@@ -1,12 +1,14 @@
 """Subwords: text cut into pieces that a small vocabulary can hold.
 
-Byte-pair encoding (arXiv 1508.07909) by the `tokenizers` library. The hyphen always stands alone: otherwise
-"twenty-one" would become one token, and no attention could be seen to cross inside it.
+Byte-pair encoding (arXiv 1508.07909) by the `tokenizers` library. It joins whatever often stands side by side, and
+what has become one piece cannot be taken apart by the model: some strings can be told to stand alone. The hyphen
+always does; otherwise "twenty-one" would become one token, and no attention could be seen to cross inside it.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -54,25 +56,35 @@ class Tokenizer:
             raise ValueError(f"a tokenizer must begin with {', '.join(SPECIAL_TOKENS)}, got {self.tokens(range(4))}")
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int = 150) -> Tokenizer:
+    def train(cls, texts: Iterable[str], vocab_size: int = 150, alone: Sequence[str] = ("-",)) -> Tokenizer:
         """Learn subwords from `texts`, at most `vocab_size` of them, special tokens included.
 
-        Every character of `texts` gets a token, even where there are more characters than that.
+        Every character of `texts` gets a token, even where there are more characters than that. Where a word begins
+        is marked, unless each of the texts is a single word.
+
+        Args:
+            texts: what to learn from.
+            vocab_size: how many subwords, at most.
+            alone: strings that are never part of a longer subword.
 
         Raises:
             TypeError: if `texts` is a single string, or holds something else than strings.
         """
+        from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
         from tokenizers import Tokenizer as Subwords
-        from tokenizers import decoders, models, pre_tokenizers, trainers
 
+        texts = _strings(texts)
         subwords = Subwords(models.BPE(unk_token="<unk>"))
         subwords.normalizer = _normaliser()
+        # In a single word the mark would only make two pieces of one: "▁ein" at the beginning and "ein" after it.
+        scheme = "always" if any(" " in normalise(text) for text in texts) else "never"
+        cuts = Regex("|".join(map(re.escape, alone)))
         subwords.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Metaspace(), pre_tokenizers.Split("-", "isolated")]
+            [pre_tokenizers.Metaspace(prepend_scheme=scheme), pre_tokenizers.Split(cuts, "isolated")]
         )
-        subwords.decoder = decoders.Metaspace()
+        subwords.decoder = decoders.Metaspace(prepend_scheme=scheme)
         trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
-        subwords.train_from_iterator(_strings(texts), trainer)
+        subwords.train_from_iterator(texts, trainer)
         return cls(subwords)
 
     @classmethod
