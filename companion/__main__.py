@@ -229,12 +229,18 @@ def _evaluate(options: argparse.Namespace) -> None:
         if "pairs" not in description:
             raise CommandError(f"{options.dir} was trained on number words, not on a file: leave out --pairs")
         description |= {"pairs": options.pairs}
-    task = _fitting(_task(description, checkpoint), checkpoint.model.config.max_len)
+    whole = _task(description, checkpoint)
+    task = _fitting(whole, checkpoint.model.config.max_len)
     translations = translate(checkpoint.model, checkpoint, [source for source, _ in task.test])
     references = [checkpoint.target_tokenizer.normalise(target) for _, target in task.test]
     right = sum(ours == reference for ours, reference in zip(translations, references, strict=True))
     print(f"exact match: {right / len(references):.1%} of {len(references)} unseen pairs")
     print(f"chrF: {CHRF().corpus_score(translations, [references]).score:.1f}")
+    kinds = whole.by_kind() if isinstance(whole, NumberWords) else {}
+    for kind, pairs in kinds.items():
+        parts = [], [], pairs, checkpoint.source_tokenizer, checkpoint.target_tokenizer
+        if fitting := TranslationTask(*parts).fitting(checkpoint.model.config.max_len).test:
+            print(f"  {kind}: {exact_match(checkpoint.model, checkpoint, fitting):.1%} of {len(fitting)}")
 
 
 if __name__ == "__main__":
