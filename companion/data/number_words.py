@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from companion.data.pairs import Pair, TranslationTask
 from companion.data.tokenizer import Tokenizer
 
-# What never becomes a part of a longer subword: the joints of a number, so that its parts can be put together anew.
+# What never becomes a part of a longer subword: the joints of a number.
 ALONE = {"de": ("-", "hundert", "tausend", "und")}
 # Thousands of several words each, "one hundred" among them: every word is seen in every place, but not together.
 HELD_OUT_THOUSANDS = {100, 300, 500}
@@ -124,7 +124,7 @@ def draw_numbers(count: int, max_digits: int, rng: random.Random, *, zeros: floa
     """Draw numbers to train on, some of them more than once.
 
     A number has two digits twice as often as one, three digits three times as often, and so on. Each digit but the
-    first is 0 with probability `zeros`; a tenth would leave round numbers so rare that they are not learned.
+    first is 0 with probability `zeros` at least: left to chance, round numbers would be too rare to be learned.
     """
     numbers: list[int] = []
     while len(numbers) < count:
