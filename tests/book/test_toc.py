@@ -27,6 +27,14 @@ def test_every_page_is_listed_once():
     assert sorted(pages()) == sorted(written)
 
 
+def test_every_reference_is_cited():
+    references = ROOT / "book" / "references.md"
+    names = re.findall(r"^## (.+)$", references.read_text(encoding="utf8"), re.MULTILINE)
+    pages = [path for path in (ROOT / "book").iterdir() if path.suffix in (".md", ".ipynb") and path != references]
+    text = "".join(path.read_text(encoding="utf8") for path in pages)
+    assert [name for name in names if f"references.md#{name.lower().replace(' ', '-')}" not in text] == []
+
+
 def test_chapters_are_numbered_and_listed_in_order():
     chapters = [page.removeprefix("book/") for page in pages() if re.match(r"book/\d", page)]
     assert chapters == [path.stem for path in notebooks()]
