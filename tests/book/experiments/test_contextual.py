@@ -8,24 +8,33 @@ def layer2(run, name, kind="probe"):
 
 
 def test_contextual(load_script):
-    small = load_script("contextual").run(seed=1, steps=200, sentences=1000, most=20)
+    # A seed that is not stored; the steps are as stored, since fewer teach an encoder that looks both ways too little.
+    small = load_script("contextual").run(seed=5, most=20)
     stored = load_result("contextual")["runs"]
     assert len(stored) == 5
     for run in (small, *stored):
-        fresh, learned, back = (layer2(run, name) for name in ("not trained", "trained", "trained, looking back"))
+        fresh, learned = (layer2(run, name) for name in ("not trained", "trained"))
         no_context = run["tables"]["word and position"]
-        # Pooled, the untrained encoder seems to know nearly as much; of the units it knows less than the table.
-        assert learned["all"] > fresh["all"] > no_context["all"] + 0.1
-        assert fresh["units"] < no_context["units"] + 0.1 < learned["units"] - 0.1
+        assert learned["all"] > fresh["all"] > no_context["all"] + 0.03
+        # Without context each first word is called "hundred thousands", so that thousands are what context must tell.
+        assert no_context["hundred thousands"] == 1 > 0.1 > no_context["thousands"]
+        assert no_context["thousands"] + 0.2 < fresh["thousands"] < learned["thousands"] - 0.1
+        assert min(fresh["hundred thousands"], learned["hundred thousands"]) > 0.85
+        # Units are learned in part, by the plain probe; hundreds are not.
+        assert no_context["units"] + 0.1 < fresh["units"] < learned["units"] - 0.1
+        assert abs(learned["hundreds"] - fresh["hundreds"]) < 0.1
         # The balanced probe finds the units before training as well, at the cost of the hundreds.
         before, after = (layer2(run, name, "balanced probe") for name in ("not trained", "trained"))
         assert before["units"] > 0.8
-        assert before["hundreds"] < 0.85 < after["hundreds"]
-        # Hundred thousands are there before training, and never behind a mask that hides what follows.
-        assert min(fresh["hundred thousands"], learned["hundred thousands"]) > 0.75
-        assert back["hundred thousands"] < 0.5
-        assert back["first word"] < 0.6 < learned["first word"]
-        assert back["later word"] > 0.9
+        assert before["hundreds"] + 0.05 < after["hundreds"] < 0.95
+        # Behind a mask that hides what follows, trained or not, a first word says what the table says.
+        for name in ("not trained, looking back", "trained, looking back"):
+            assert layer2(run, name)["thousands"] < 0.1
+            assert layer2(run, name)["first word"] == no_context["first word"] < 0.5
+        assert no_context["first word"] + 0.1 < fresh["first word"] < learned["first word"]
+        assert layer2(run, "trained, looking back")["later word"] > 0.9
+        # Later words are read better off vectors that look back.
+        assert layer2(run, "trained, looking back")["later word"] > learned["later word"]
 
 
 def test_vectors_come_to_differ_by_place(load_script):
@@ -41,7 +50,7 @@ def test_vectors_come_to_differ_by_place(load_script):
 def test_looking_back_costs_no_translations():
     for run in load_result("contextual")["runs"]:
         assert min(run["exact_match"].values()) > 0.95
-        assert run["exact_match"]["looking back"] > run["exact_match"]["both ways"] - 0.02
+        assert run["exact_match"]["looking back"] == 1
 
 
 def test_a_table_cannot_know_what_its_key_does_not_say(load_script):
