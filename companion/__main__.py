@@ -238,8 +238,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(f"chrF: {CHRF().corpus_score(translations, [references]).score:.1f}")
     kinds = whole.by_kind() if isinstance(whole, NumberWords) else {}
     for kind, pairs in kinds.items():
-        one = TranslationTask([], [], pairs, checkpoint.source_tokenizer, checkpoint.target_tokenizer)
-        if fitting := one.fitting(checkpoint.model.config.max_len).test:
+        if fitting := whole.pairs_fitting(pairs, checkpoint.model.config.max_len):
             print(f"  {kind}: {exact_match(checkpoint.model, checkpoint, fitting):.1%} of {len(fitting)}")
 
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from companion.data.pairs import Pair, TranslationTask
 from companion.data.tokenizer import Tokenizer
 
+ZEROS = 0.3
 # What never becomes a part of a longer subword: the joints of a number.
 ALONE = {"de": ("-", "hundert", "tausend", "und")}
 # Thousands of several words each, "one hundred" among them: every word is seen in every place, but not together.
@@ -61,8 +62,10 @@ class NumberWords(TranslationTask):
         rng = random.Random(seed)
         train = [self.pair(number) for number in draw_numbers(num_train, max_digits, rng)]
         # By source, since num2words writes some numbers alike: 100,001 and 101,001 in Turkish.
-        self._taken = {source_text for source_text, _ in train}
-        validation, test = (self._spread(part, num_held_out, rng) for part in ("validation", "test"))
+        self._taken = {text for text, _ in train}
+        validation = self._spread("validation", num_held_out, rng)
+        self._taken |= {text for text, _ in validation}
+        test = self._spread("test", num_held_out, rng)
         source_tokenizer = Tokenizer.train((text for text, _ in train), alone=ALONE.get(source, ("-",)))
         target_tokenizer = Tokenizer.train((text for _, text in train), alone=ALONE.get(target, ("-",)))
         super().__init__(train, validation, test, source_tokenizer, target_tokenizer)
@@ -84,8 +87,7 @@ class NumberWords(TranslationTask):
         kinds["x,00y"] = [1000 * x + y for x in range(1, min(top // 1000, 1000)) for y in range(1, 10)]
         kinds["x00,00y"] = [number for number in kinds["x,00y"] if number >= 100_000 and number // 1000 % 100 == 0]
         kinds["100,001 to 100,099"] = range(100_001, min(top, 100_100))
-        found = {kind: self._held_out("test", numbers, most, rng) for kind, numbers in kinds.items()}
-        return {kind: pairs for kind, pairs in found.items() if pairs}
+        return {kind: pairs for kind, numbers in kinds.items() if (pairs := self._held_out("test", numbers, most, rng))}
 
     def _spread(self, part: str, count: int, rng: random.Random) -> list[Pair]:
         # Go round the digit counts, shortest first, taking an equal share of what is still wanted from each.
@@ -94,7 +96,6 @@ class NumberWords(TranslationTask):
             share = (count - len(pairs)) // (self.max_digits + 1 - digits)
             pairs += self._held_out(part, _of_digits(digits), share, rng)
         rng.shuffle(pairs)
-        self._taken |= {source for source, _ in pairs} if part == "validation" else set()
         return pairs
 
     def _held_out(self, part: str, numbers: Sequence[int], most: int, rng: random.Random) -> list[Pair]:
@@ -120,18 +121,18 @@ def part_of(number: int) -> str:
     return "validation" if number % 11 == 3 else "train"
 
 
-def draw_numbers(count: int, max_digits: int, rng: random.Random, *, zeros: float = 0.3) -> list[int]:
+def draw_numbers(count: int, max_digits: int, rng: random.Random) -> list[int]:
     """Draw numbers to train on, some of them more than once.
 
     A number has two digits twice as often as one, three digits three times as often, and so on. Each digit but the
-    first is 0 with probability `zeros` at least: left to chance, round numbers would be too rare to be learned.
+    first is 0 with probability `ZEROS` at least: left to chance, round numbers would be too rare to be learned.
     """
     numbers: list[int] = []
     while len(numbers) < count:
         (digits,) = rng.choices(range(1, max_digits + 1), weights=range(1, max_digits + 1))
         number = rng.randrange(1 if digits > 1 else 0, 10)
         for _ in range(digits - 1):
-            number = 10 * number + (0 if rng.random() < zeros else rng.randrange(10))
+            number = 10 * number + (0 if rng.random() < ZEROS else rng.randrange(10))
         if part_of(number) == "train":
             numbers.append(number)
     return numbers

@@ -73,15 +73,17 @@ class TranslationTask:
 
     def fitting(self, max_len: int) -> TranslationTask:
         """Return this task without the pairs of which a side is longer than `max_len` tokens, eos included."""
+        train, validation, test = (
+            self.pairs_fitting(part, max_len) for part in (self.train, self.validation, self.test)
+        )
+        return TranslationTask(train, validation, test, self.source_tokenizer, self.target_tokenizer)
 
-        def fit(pairs: list[Pair]) -> list[Pair]:
-            sources = self.source_tokenizer.encode_batch([source for source, _ in pairs])
-            targets = self.target_tokenizer.encode_batch([target for _, target in pairs])
-            lengths = [max(len(source), len(target)) for source, target in zip(sources, targets, strict=True)]
-            return [pair for pair, length in zip(pairs, lengths, strict=True) if length <= max_len]
-
-        parts = fit(self.train), fit(self.validation), fit(self.test)
-        return TranslationTask(*parts, self.source_tokenizer, self.target_tokenizer)
+    def pairs_fitting(self, pairs: Sequence[Pair], max_len: int) -> list[Pair]:
+        """Return the pairs of which no side is longer than `max_len` tokens, eos included."""
+        sources = self.source_tokenizer.encode_batch([source for source, _ in pairs])
+        targets = self.target_tokenizer.encode_batch([target for _, target in pairs])
+        lengths = [max(len(source), len(target)) for source, target in zip(sources, targets, strict=True)]
+        return [pair for pair, length in zip(pairs, lengths, strict=True) if length <= max_len]
 
 
 @dataclass
